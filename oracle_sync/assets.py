@@ -1,0 +1,244 @@
+"""The assets: Oracle's collection, outside, and the table that mirrors it.
+
+Belongs here: Dagster's words for a run of the engine. Does not belong here: the engine.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from oracle_sync.collection import OPPORTUNITIES
+from oracle_sync.errors import SettingError, SyncError
+from oracle_sync.oracle.client import OracleClient
+from oracle_sync.resources import DbResource, OracleResource
+from oracle_sync.settings import DEFAULT_SYNC_NAME, MAX_BATCH_SIZE, load
+from oracle_sync.storage.database import Database
+from oracle_sync.storage.state import this_process
+from oracle_sync.sync.engine import Options, Report, Summary, sync
+from oracle_sync.sync.page import Batch
+
+GROUP = "oracle_sync"
+ASSET = "minimal_opportunities"
+PREVIEW_ROWS = 5
+
+oracle_opportunities = dg.AssetSpec(
+    "oracle_opportunities",
+    group_name=GROUP,
+    kinds={"oracle"},
+    description=(
+        "The opportunities collection of the Oracle Fusion Cloud pod, as the finder of "
+        "ORACLE_FINDER shows it. It lies outside Dagster."
+    ),
+)
+
+
+class SyncConfig(dg.Config):
+    """What the Launchpad offers for a run. All of it may be left out."""
+
+    batch_size: int | None = Field(
+        default=None,
+        description=f"Items per request, 1 to {MAX_BATCH_SIZE}. Default: ORACLE_SYNC_BATCH_SIZE.",
+    )
+    sync_name: str = Field(
+        default=DEFAULT_SYNC_NAME,
+        description="The row of sync_state to go on from: 1 to 100 characters.",
+    )
+    full_refresh: bool = Field(
+        default=False,
+        description=(
+            "Walk from offset 0, update what changed, and move rows that are gone from Oracle to "
+            "removed_opportunities."
+        ),
+    )
+    removal_limit: int | None = Field(
+        default=None,
+        description=(
+            "Percent of the table that a full refresh may remove, 0 to 100; 100 confirms a "
+            "removal that was held back. Default: ORACLE_SYNC_REMOVAL_LIMIT."
+        ),
+    )
+
+
+def options_of(config: SyncConfig) -> Options:
+    """The run's config over the settings.
+
+    Raises:
+        SettingError: if a value is out of bounds.
+    """
+    settings = load()
+    batch_size = settings.batch_size if config.batch_size is None else config.batch_size
+    limit = settings.removal_limit if config.removal_limit is None else config.removal_limit
+    if not 1 <= batch_size <= MAX_BATCH_SIZE:
+        raise SettingError(
+            f"batch_size must be from 1 to {MAX_BATCH_SIZE}, not {batch_size}.",
+            "Oracle cuts longer pages without saying so.",
+        )
+    if not 0 <= limit <= 100:
+        raise SettingError(f"removal_limit is a percentage from 0 to 100, not {limit}.")
+    if not 1 <= len(config.sync_name) <= 100 or not config.sync_name.isprintable():
+        raise SettingError("sync_name must have 1 to 100 characters, all of them printable.")
+    return Options(
+        batch_size=batch_size,
+        concurrency=settings.concurrency,
+        full_refresh=config.full_refresh,
+        removal_limit=limit,
+    )
+
+
+def build_table_asset(report: Report | None = None) -> dg.AssetsDefinition:
+    """The asset `minimal_opportunities`; `report` is told of each commit, beside Dagster's log."""
+
+    @dg.asset(
+        name=ASSET,
+        deps=[oracle_opportunities],
+        group_name=GROUP,
+        kinds={"postgres", "python"},
+        owners=["team:data-engineering"],
+        tags={"source": "oracle_fusion"},
+        pool=f"{GROUP}_{ASSET}",
+        metadata={"dagster/column_schema": COLUMNS},
+    )
+    def minimal_opportunities(
+        context: dg.AssetExecutionContext,
+        config: SyncConfig,
+        oracle: OracleResource,
+        db: DbResource,
+    ) -> dg.MaterializeResult[Any]:
+        """Opportunities of Oracle Fusion: id and number, kept equal to the source.
+
+        Each run goes on from the offset in `sync_state`; a page's rows and the offset after them
+        are one transaction, and each page must join the one before.
+        """
+        log = context.log
+        try:
+            options = options_of(config)
+            client = oracle.client(on_notice=_sparing(log.warning))
+            database = db.database()
+            with database.writer(
+                config.sync_name,
+                this_process(context.run_id),
+                wait=load().lock_wait,
+                on_wait=lambda who: log.info(f"Waiting for {who} to finish."),
+            ) as writer:
+                log.info(_opening(writer.state.offset, options, writer.state.refreshing))
+                told = _Progress(log.info, report)
+                summary = sync(client, writer, OPPORTUNITIES, options, told)
+            for warning in summary.warnings:
+                log.warning(warning)
+            log.info(_closing(summary))
+            return dg.MaterializeResult(metadata=_metadata(summary, client, database))
+        except SyncError as error:
+            raise failure(error) from None
+
+    return minimal_opportunities
+
+
+def failure(error: SyncError) -> dg.Failure:
+    """A failed step that says what happened and what to do; Dagster does not retry it."""
+    facts = {"what happened": str(error), "what is safe": error.kept, "what to do": error.advice}
+    metadata: dict[str, Any] = {name: text for name, text in facts.items() if text}
+    if error.status is not None:
+        metadata["HTTP status"] = error.status
+    return dg.Failure(description=error.sentence(), metadata=metadata, allow_retries=False)
+
+
+COLUMNS = dg.TableSchema(
+    columns=[
+        dg.TableColumn("id", "integer", "key of the row in this table"),
+        dg.TableColumn("opportunity_id", "varchar", "OptyId in Oracle, unique"),
+        dg.TableColumn("opportunity_number", "varchar", "OptyNumber in Oracle; may be null"),
+        dg.TableColumn("synced_at", "timestamp", "when the row last changed here, in UTC"),
+        dg.TableColumn("extra", "jsonb", "fields of ORACLE_FIELDS beyond the two; null: none"),
+        dg.TableColumn("sync_names", "varchar[]", "syncs that see the row"),
+    ]
+)
+
+
+class _Progress:
+    """Tells of progress a few times a minute, ever more rarely, and of each commit to `report`."""
+
+    def __init__(self, say: Callable[[str], Any], report: Report | None) -> None:
+        self._say = say
+        self._report = report
+        self._pause = 5.0
+        self._next = time.monotonic() + self._pause
+
+    def __call__(self, summary: Summary, batch: Batch) -> None:
+        if self._report:
+            self._report(summary, batch)
+        if time.monotonic() >= self._next:
+            self._pause = min(self._pause * 1.4, 120.0)
+            self._next = time.monotonic() + self._pause
+            of = f" of about {summary.expected}" if summary.expected else ""
+            self._say(
+                f"Offset {summary.offset_after}{of}: {summary.received} rows received, "
+                f"{summary.inserted} new, {summary.updated} changed, {summary.rate:.0f} rows/s."
+            )
+
+
+def _sparing(say: Callable[[str], Any]) -> Callable[[str], None]:
+    """Pass a notice on at most every ten seconds: threads may all wait for the same outage."""
+    last = -60.0
+
+    def tell(text: str) -> None:
+        nonlocal last
+        if time.monotonic() - last >= 10:
+            last = time.monotonic()
+            say(text)
+
+    return tell
+
+
+def _opening(offset: int, options: Options, refreshing: bool) -> str:
+    kind = "Full refresh" if options.full_refresh or refreshing else "Sync"
+    start = 0 if options.full_refresh and not refreshing else offset
+    return (
+        f"{kind} from offset {start}, {options.batch_size} items per request, at most "
+        f"{options.concurrency} requests in flight."
+    )
+
+
+def _closing(summary: Summary) -> str:
+    return (
+        f"Sync Complete! Total Synced: {summary.total_synced}, Final Offset: "
+        f"{summary.offset_after}; {summary.received} received, {summary.inserted} new, "
+        f"{summary.updated} changed, {summary.removed} removed, {summary.rejected} rejected."
+    )
+
+
+def _metadata(summary: Summary, client: OracleClient, database: Database) -> dict[str, Any]:
+    """What Dagster keeps of a run. Numbers have the same name and type each time: it plots them."""
+    status = database.status(summary.sync_name) or {}
+    columns = ("opportunity_id", "opportunity_number", "synced_at")
+    records = [
+        dg.TableRecord({name: str(value) for name, value in zip(columns, row, strict=True)})
+        for row in database.latest(PREVIEW_ROWS)
+    ]
+    return {
+        "dagster/row_count": int(status.get("rows", 0)),
+        "dagster/table_name": database.table_name(),
+        "dagster/column_schema": COLUMNS,
+        "rows_received": summary.received,
+        "rows_inserted": summary.inserted,
+        "rows_updated": summary.updated,
+        "rows_unchanged": summary.unchanged,
+        "rows_removed": summary.removed,
+        "rows_returned": summary.returned,
+        "rows_rejected": summary.rejected,
+        "offset_before": summary.offset_before,
+        "offset_after": summary.offset_after,
+        "pages": summary.pages,
+        "requests": client.requests,
+        "retries": client.retries,
+        "shifts": summary.shifts,
+        "full_refreshes": summary.refreshes,
+        "seconds": float(round(summary.seconds, 3)),
+        "rows_per_second": float(round(summary.rate, 1)),
+        "sync_name": summary.sync_name,
+        "preview": dg.MetadataValue.table(
+            records=records, schema=dg.TableSchema([dg.TableColumn(name) for name in columns])
+        ),
+    }

@@ -1,0 +1,41 @@
+"""The URL of a page, as Oracle's REST framework reads it.
+
+Belongs here: which parameters are sent and how they are encoded. Does not belong here: sending.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from oracle_sync.collection import Collection
+from oracle_sync.settings import OracleSettings
+from oracle_sync.sync.page import PageRequest
+
+# A finder reads `Name;variable='value',variable2='value2'`: its own `;`, `,` and `=` stay as
+# they are, and what is in the values is percent-encoded, the quotes included.
+_LITERAL = ";,=:"
+
+
+def resource_url(settings: OracleSettings, collection: Collection) -> str:
+    """The collection's own URL, without parameters."""
+    return (
+        f"{settings.base_url}/crmRestApi/resources/{settings.api_version}/{quote(collection.name)}"
+    )
+
+
+def page_url(settings: OracleSettings, collection: Collection, request: PageRequest) -> str:
+    """The URL of one page. What is set empty is not sent."""
+    parameters = {
+        "finder": settings.finder,
+        "q": settings.query,
+        "fields": settings.fields,
+        "orderBy": settings.order_by,
+        "limit": str(request.limit),
+        "offset": str(request.offset),
+        "onlyData": "true",
+        "totalResults": "true" if request.want_total else "",
+    }
+    query = "&".join(
+        f"{name}={quote(text, safe=_LITERAL)}" for name, text in parameters.items() if text
+    )
+    return f"{resource_url(settings, collection)}?{query}"

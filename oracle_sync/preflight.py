@@ -1,0 +1,125 @@
+"""`oracle-sync check`: tries one thing after the other, and says for each what is wrong.
+
+Belongs here: the questions and their order. Does not belong here: the answers' wording in
+detail, which the errors bring along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from oracle_sync.collection import OPPORTUNITIES
+from oracle_sync.errors import SyncError
+from oracle_sync.oracle.client import OracleClient
+from oracle_sync.settings import MAX_BATCH_SIZE, OracleSettings, Settings, load
+from oracle_sync.storage.database import Database, url_of
+from oracle_sync.sync.page import PageRequest, read_items
+
+
+@dataclass(frozen=True)
+class Step:
+    """One answer. `passed` is None for what works but deserves a look."""
+
+    name: str
+    passed: bool | None
+    said: str
+    advice: str = ""
+
+
+def preflight() -> Iterator[Step]:
+    """The answers in order; Oracle's and the database's do not depend on one another."""
+    try:
+        settings = load()
+        settings.oracle.checked()
+    except SyncError as error:
+        yield _failed("settings", error)
+        return
+    yield Step("settings", True, f"{settings.oracle.base_url}, signing in by {_way(settings)}")
+    yield from _oracle(
+        replace(settings.oracle, retry_seconds=min(5, settings.oracle.retry_seconds))
+    )
+    yield from _database(settings)
+
+
+def _oracle(settings: OracleSettings) -> Iterator[Step]:
+    bare = replace(settings, finder="", query="", fields="", order_by="")
+    steps = (
+        ("sign-in", bare, "the server answers, and lets the user in"),
+        ("finder", replace(bare, finder=settings.finder), settings.finder or "none is sent"),
+        ("query", replace(bare, finder=settings.finder, query=settings.query), settings.query),
+        ("fields", replace(settings, order_by=""), settings.fields),
+        ("order", settings, settings.order_by),
+    )
+    for name, tried, said in steps:
+        try:
+            OracleClient(tried, OPPORTUNITIES).fetch(PageRequest(0, 1))
+        except SyncError as error:
+            yield _failed(name, error)
+            return
+        yield Step(name, True, said or "none is sent")
+    try:
+        yield from _paging(settings)
+    except SyncError as error:
+        yield _failed("paging", error)
+
+
+def _paging(settings: OracleSettings) -> Iterator[Step]:
+    client = OracleClient(settings, OPPORTUNITIES)
+    page = client.fetch(PageRequest(0, MAX_BATCH_SIZE, want_total=True))
+    rows = read_items(page.items, 0, OPPORTUNITIES)
+    if not page.items:
+        yield Step(
+            "rows",
+            None,
+            "the server gives none",
+            "That is as likely outside the finder's or the role's scope as an empty collection.",
+        )
+        return
+    about = f", about {page.total} in all" if page.total is not None else ""
+    good = None if rows.rejects else True
+    said = f"{len(rows.keys)} of the first {len(page.items)} can be stored{about}"
+    yield Step("rows", good, said, rows.rejects[0].reason if rows.rejects else "")
+    cap = page.limit if page.limit is not None else len(page.items)
+    if page.has_more and cap < MAX_BATCH_SIZE:
+        yield Step("page size", None, f"the server gives at most {cap} rows at a time", "Fine.")
+    if len(rows.tokens) < 2:
+        return
+    following = client.fetch(PageRequest(1, 1))
+    tokens = read_items(following.items, 1, OPPORTUNITIES).tokens
+    joined = tokens == rows.tokens[1:2]
+    yield Step(
+        "paging",
+        joined,
+        "pages join" if joined else "the row at offset 1 is not the second row of the first page",
+        "The server ignores the offset or the order: try another ORACLE_FINDER or ORACLE_ORDER_BY.",
+    )
+
+
+def _database(settings: Settings) -> Iterator[Step]:
+    where = "DATABASE_URL" if settings.database_url else f"embedded, in {settings.home}"
+    try:
+        database = Database(url_of(settings), OPPORTUNITIES)
+        names = database.sync_names()
+    except SyncError as error:
+        yield _failed("database", error)
+        return
+    known = f"; known syncs: {', '.join(names)}" if names else ""
+    yield Step("database", True, f"{where}; tables are there{known}")
+    try:
+        database.demand_writable()
+    except SyncError as error:
+        yield _failed("writing", error)
+    else:
+        yield Step("writing", True, "the role may write")
+
+
+def _way(settings: Settings) -> str:
+    oracle = settings.oracle
+    if oracle.token_url:
+        return "client credentials"
+    return "bearer token" if oracle.token else f"user {oracle.user}"
+
+
+def _failed(name: str, error: SyncError) -> Step:
+    return Step(name, False, str(error), error.advice)

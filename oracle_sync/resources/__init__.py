@@ -1,0 +1,6 @@
+"""Dagster resources: settings in, a client or a database out."""
+
+from oracle_sync.resources.db import DbResource
+from oracle_sync.resources.oracle import OracleResource
+
+__all__ = ["DbResource", "OracleResource"]

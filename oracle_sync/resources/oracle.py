@@ -1,0 +1,76 @@
+"""The Oracle pod as a Dagster resource.
+
+Belongs here: settings as resource fields. Does not belong here: HTTP, which is in
+`oracle_sync.oracle`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import dagster as dg
+from pydantic import Field
+from pydantic.config import JsonDict
+
+from oracle_sync.collection import OPPORTUNITIES
+from oracle_sync.oracle.client import OracleClient
+from oracle_sync.settings import OracleSettings, load
+
+# The key that Dagster 1.13 reads to mask a field in its UI.
+_SECRET: JsonDict = {"dagster__is_secret": True}
+
+
+def _unset(setting: str) -> str:
+    return f"Unset: the setting {setting}, read when a run needs it."
+
+
+class OracleResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """How to reach and ask the pod. A field left out comes from the setting of the same name.
+
+    The settings are read when a client is made, not when the definitions load: those load
+    without any, and a validator here would see the name of an `EnvVar` and not its value.
+    """
+
+    base_url: str | None = Field(default=None, description=_unset("ORACLE_BASE_URL"))
+    user: str | None = Field(default=None, description=_unset("ORACLE_USER"))
+    password: str | None = Field(
+        default=None, description=_unset("ORACLE_PASSWORD"), json_schema_extra=_SECRET
+    )
+    token: str | None = Field(
+        default=None, description=_unset("ORACLE_TOKEN"), json_schema_extra=_SECRET
+    )
+    token_url: str | None = Field(default=None, description=_unset("ORACLE_TOKEN_URL"))
+    client_id: str | None = Field(default=None, description=_unset("ORACLE_CLIENT_ID"))
+    client_secret: str | None = Field(
+        default=None, description=_unset("ORACLE_CLIENT_SECRET"), json_schema_extra=_SECRET
+    )
+    scope: str | None = Field(default=None, description=_unset("ORACLE_SCOPE"))
+    api_version: str | None = Field(default=None, description=_unset("ORACLE_API_VERSION"))
+    finder: str | None = Field(default=None, description=_unset("ORACLE_FINDER"))
+    query: str | None = Field(default=None, description=_unset("ORACLE_QUERY"))
+    fields: str | None = Field(default=None, description=_unset("ORACLE_FIELDS"))
+    order_by: str | None = Field(default=None, description=_unset("ORACLE_ORDER_BY"))
+    framework_version: str | None = Field(
+        default=None, description=_unset("ORACLE_FRAMEWORK_VERSION")
+    )
+    ca_bundle: str | None = Field(default=None, description=_unset("ORACLE_CA_BUNDLE"))
+    timeout: int | None = Field(default=None, description=_unset("ORACLE_TIMEOUT"))
+    retry_seconds: int | None = Field(default=None, description=_unset("ORACLE_RETRY_SECONDS"))
+
+    def settings(self) -> OracleSettings:
+        """The fields over the environment.
+
+        Raises:
+            SettingError: if a setting is out of bounds.
+        """
+        given = {name: getattr(self, name) for name in OracleSettings.__dataclass_fields__}
+        return replace(load().oracle, **{k: v for k, v in given.items() if v is not None})
+
+    def client(self, on_notice: Callable[[str], None] = lambda _: None) -> OracleClient:
+        """A client for any number of threads; nothing is sent yet.
+
+        Raises:
+            SettingError: naming what is missing.
+        """
+        return OracleClient(self.settings(), OPPORTUNITIES, on_notice)

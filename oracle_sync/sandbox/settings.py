@@ -1,0 +1,74 @@
+"""What can be set on a stand-in pod, when it is made and while it runs.
+
+Belongs here: the settings, and refusing a wrong one. Does not belong here: what they do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+
+@dataclass(eq=False, repr=False)
+class PodSettings:
+    """Every setting, with its default."""
+
+    user: str = "sandbox"
+    password: str = "sandbox"
+    token: str = "sandbox-token"
+    """A bearer token that never expires; empty: none."""
+    client_id: str = "sandbox-client"
+    client_secret: str = "sandbox-secret"
+    scope: str = ""
+    """The scope that a token request must name; empty: any."""
+    token_seconds: float = 3600.0
+    forbidden: bool = False
+    latency_ms: float = 0.0
+    depth_ms_per_10k: float = 0.0
+    """Milliseconds more for every 10,000 rows of offset; paging by key stays cheap."""
+    max_limit: int = 499
+    omit_empty_items: bool = False
+    visible_share: float = 1.0
+    """The share of rows, 0 to 1, that are seen through the finder."""
+    reject_recordset_q: bool = False
+    unquoted_finder: bool = False
+    """Whether quoted values in a finder are refused."""
+    refuse_total: bool = False
+    total_error: int = 0
+    """How far `totalResults` is off."""
+
+    def configure(self, **values: Any) -> None:
+        """Set several settings, all or none.
+
+        Raises:
+            ValueError: if one is not known, or has a value of the wrong type.
+        """
+        types: dict[str, type] = {field.name: type(field.default) for field in fields(PodSettings)}
+        ready: dict[str, Any] = {}
+        for name, given in values.items():
+            value = given
+            wanted = types.get(name)
+            if wanted is None:
+                raise ValueError(f"There is no setting {name}. Known are: {', '.join(types)}.")
+            if wanted is float and type(given) is int:
+                value = float(given)
+            if type(value) is not wanted:
+                raise ValueError(f"The setting {name} takes a value of type {wanted.__name__}.")
+            if name != "total_error" and isinstance(value, int | float) and value < 0:
+                raise ValueError(f"The setting {name} cannot be negative.")
+            ready[name] = value
+        if not ready.get("max_limit", 1):
+            raise ValueError("The setting max_limit is 1 at least.")
+        if ready.get("visible_share", 0.0) > 1:
+            raise ValueError("The setting visible_share is 1 at most.")
+        for name, value in ready.items():
+            setattr(self, name, value)
+
+    def public(self) -> dict[str, Any]:
+        """Return the settings that are no secret."""
+        hidden = {"password", "token", "client_secret"}
+        return {
+            field.name: getattr(self, field.name)
+            for field in fields(PodSettings)
+            if field.name not in hidden
+        }

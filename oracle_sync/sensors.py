@@ -1,0 +1,206 @@
+"""The sensor that looks for new rows and asks for runs.
+
+Belongs here: one look, what it says to a person, and the cursor that mirrors `sync_state`. Does
+not belong here: syncing.
+"""
+
+import datetime as dt
+import json
+from typing import Any
+
+import dagster as dg
+
+from oracle_sync.assets import ASSET
+from oracle_sync.collection import OPPORTUNITIES
+from oracle_sync.errors import Locked, SyncError, clean
+from oracle_sync.jobs import SYNC_JOB
+from oracle_sync.resources import DbResource, OracleResource
+from oracle_sync.settings import DEFAULT_SYNC_NAME
+from oracle_sync.storage.database import Database
+from oracle_sync.storage.state import whoami
+from oracle_sync.sync.page import PageRequest, read_items
+from oracle_sync.sync.store import State
+
+RETRY_SECONDS = 10
+"""A tick must end within Dagster's 60 seconds, so its one request is not retried for long."""
+
+FIRST_BACKOFF = dt.timedelta(minutes=1)
+LONGEST_BACKOFF = dt.timedelta(hours=1)
+
+UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+def build_sensor(interval: int, *, running: bool) -> dg.SensorDefinition:
+    """The sensor `new_opportunities`; `interval` in seconds, `running`: on without a click."""
+
+    @dg.sensor(
+        name="new_opportunities",
+        job=SYNC_JOB,
+        minimum_interval_seconds=interval,
+        default_status=(
+            dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED
+        ),
+        description=(
+            "Looks every few seconds, with one small request, whether Oracle has rows after the "
+            "stored offset, and asks for a run if so. The cursor shows sync_state; set it to a "
+            "bare number to move the sync there."
+        ),
+    )
+    def new_opportunities(
+        context: dg.SensorEvaluationContext, oracle: OracleResource, db: DbResource
+    ) -> dg.SensorResult | dg.SkipReason:
+        try:
+            return look(context, oracle, db.database())
+        except SyncError as error:
+            return dg.SkipReason(error.sentence())
+
+    return new_opportunities
+
+
+def look(
+    context: dg.SensorEvaluationContext, oracle: OracleResource, database: Database
+) -> dg.SensorResult | dg.SkipReason:
+    """One tick.
+
+    Raises:
+        SyncError: if Oracle or the database can't be asked; nothing has moved then.
+    """
+    name = DEFAULT_SYNC_NAME
+    state = database.state(name) or State(name)
+    wish = _wished_offset(context.cursor)
+    if isinstance(wish, str):
+        return dg.SkipReason(wish)
+    running = _unfinished_run(context.instance)
+    if wish is not None:
+        if running:
+            return dg.SkipReason(
+                f"The cursor asks for offset {wish}; it will be moved there when run "
+                f"{running.run_id[:8]} has ended."
+            )
+        state = _move(database, state, wish)
+    cursor = _cursor(state)
+    if running:
+        return dg.SensorResult(
+            skip_reason=f"Run {running.run_id[:8]} is at offset {state.offset}.", cursor=cursor
+        )
+    waiting = _backing_off(context.instance)
+    if waiting:
+        return dg.SensorResult(skip_reason=waiting, cursor=cursor)
+    reason, refresh = _news(state, oracle)
+    if reason is None:
+        return dg.SensorResult(skip_reason=f"Up to date at offset {state.offset}.", cursor=cursor)
+    return dg.SensorResult(run_requests=[_request(state, reason, refresh)], cursor=cursor)
+
+
+def _news(state: State, oracle: OracleResource) -> tuple[str | None, bool]:
+    """Why a run is due, if one is, and whether it has to be a full refresh."""
+    if state.doubt:
+        return f"a full refresh is due: {state.doubt}", True
+    if state.refreshing or (state.offset and not state.complete):
+        return f"an unfinished sync goes on from offset {state.offset}", False
+    settings = oracle.settings()
+    client = oracle.model_copy(
+        update={"retry_seconds": min(settings.retry_seconds, RETRY_SECONDS), "timeout": 20}
+    ).client()
+    if state.offset == 0:
+        page = client.fetch(PageRequest(0, 1))
+        return ("the first sync", False) if page.items else (None, False)
+    page = client.fetch(PageRequest(state.offset - 1, 2))
+    tokens = read_items(page.items, state.offset - 1, OPPORTUNITIES).tokens
+    if state.anchor is not None and tokens[:1] != [state.anchor]:
+        return f"rows moved: the row before offset {state.offset} is another one", True
+    if len(tokens) > 1 or page.has_more:
+        return f"new rows after offset {state.offset}", False
+    return None, False
+
+
+def _request(state: State, reason: str, refresh: bool) -> dg.RunRequest:
+    # No run_key: it would be spent by a failed run, and this one never asked for again.
+    config = {"sync_name": state.sync_name, "full_refresh": refresh}
+    return dg.RunRequest(
+        run_config={"ops": {ASSET: {"config": config}}},
+        tags={
+            "oracle_sync/sync_name": state.sync_name,
+            "oracle_sync/offset": str(state.offset),
+            "oracle_sync/reason": clean(reason, limit=200),
+        },
+    )
+
+
+def _cursor(state: State) -> str:
+    return json.dumps(
+        {
+            "offset": state.offset,
+            "total_synced": state.total_synced,
+            "complete": state.complete,
+            "sync_name": state.sync_name,
+        }
+    )
+
+
+def _wished_offset(cursor: str | None) -> int | str | None:
+    """The offset a person has set, None for our own mirror, or why the cursor can't be read."""
+    text = (cursor or "").strip()
+    if not text:
+        return None
+    if text.isascii() and text.isdigit() and len(text) < 10:
+        return int(text)
+    try:
+        mirror = json.loads(text)
+    except (ValueError, RecursionError):
+        mirror = None
+    if isinstance(mirror, dict) and "offset" in mirror:
+        return None
+    return (
+        f"The cursor {clean(text, limit=60)!r} is neither a number nor what this sensor writes, "
+        "and was left alone. Set it to an offset such as 0, or clear it."
+    )
+
+
+def _move(database: Database, state: State, offset: int) -> State:
+    if offset == state.offset:
+        return state
+    try:
+        with database.writer(state.sync_name, f"sensor cursor, {whoami()}") as writer:
+            writer.move(offset, "rewind", "the sensor's cursor was set by hand")
+            return writer.state
+    except Locked as error:
+        raise Locked(f"The cursor asks for offset {offset}, but {error}", error.advice) from error
+
+
+def _unfinished_run(instance: dg.DagsterInstance) -> dg.DagsterRun | None:
+    """A run that works on the table, or will: of whatever job, also one clicked in the UI."""
+    for run in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED), limit=50):
+        if run.asset_selection and dg.AssetKey(ASSET) in run.asset_selection:
+            return run
+        if run.job_name == SYNC_JOB.name:
+            return run
+    return None
+
+
+def _backing_off(instance: dg.DagsterInstance) -> str | None:
+    """Why not to ask again yet, after failures: the pause doubles with each, up to an hour."""
+    records = instance.get_run_records(dg.RunsFilter(job_name=SYNC_JOB.name), limit=10)
+    failed: list[Any] = []
+    for record in records:
+        if record.dagster_run.status != dg.DagsterRunStatus.FAILURE:
+            break
+        failed.append(record)
+    if not failed:
+        return None
+    ended = failed[0].end_time or failed[0].update_timestamp.timestamp()
+    pause = min(FIRST_BACKOFF * 2 ** (len(failed) - 1), LONGEST_BACKOFF)
+    again = dt.datetime.fromtimestamp(ended, dt.UTC) + pause
+    if dt.datetime.now(dt.UTC) >= again:
+        return None
+    runs = "The last run" if len(failed) == 1 else f"The last {len(failed)} runs"
+    return (
+        f"{runs} failed (see run {failed[0].dagster_run.run_id[:8]}); next try at "
+        f"{again:%H:%M:%S} UTC."
+    )

@@ -1,0 +1,1 @@
+"""PostgreSQL: the tables, their migrations, the one writer of each sync, the embedded server."""

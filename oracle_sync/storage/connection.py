@@ -1,0 +1,133 @@
+"""One way to connect to PostgreSQL, and one reading of what went wrong there.
+
+Belongs here: connecting, session settings, psycopg2's errors turned into ours. Does not belong
+here: tables and statements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import psycopg2
+from psycopg2.extensions import connection as Connection
+
+from oracle_sync.errors import StoreError, StoreRefused, StoreUnavailable, clean
+
+STATEMENT_TIMEOUT_MS = 60_000
+"""A page's statement takes milliseconds; a minute means that the server is stuck."""
+
+# Pages are joined to the table by index, row by row. The planner, which can't know how many rows
+# a JSON array holds, would at times rather hash the whole table: on a million rows that costs a
+# second for each page.
+_SESSION = f"""
+SET timezone = 'UTC';
+SET statement_timeout = {STATEMENT_TIMEOUT_MS};
+SET idle_in_transaction_session_timeout = {STATEMENT_TIMEOUT_MS};
+SET lock_timeout = {STATEMENT_TIMEOUT_MS // 2};
+SET tcp_keepalives_idle = 20;
+SET tcp_keepalives_interval = 10;
+SET tcp_keepalives_count = 3;
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
+"""
+
+# PostgreSQL's error codes (Appendix A of its manual), by what to do about them.
+_PASSING = ("08", "57P01", "57P02", "57P03", "40001", "40P01", "53300", "55P03", "57014", "25006")
+_ADVICE = {
+    "25006": "It is a standby, or set to read only: DATABASE_URL must lead to the primary.",
+    "42501": "Grant the role of DATABASE_URL the rights that docs/operations.md lists.",
+    "53100": "Free disk space for PostgreSQL; the sync goes on from the last committed offset.",
+    "28": "Check user and password in DATABASE_URL.",
+    "3D000": "Create that database, or correct its name in DATABASE_URL.",
+    "53300": "Raise max_connections, or close other sessions.",
+    "55P03": "Another session holds a lock on the table: end it, or wait, and run again.",
+}
+
+
+def connect(url: str, application: str = "oracle_sync") -> Connection:
+    """Open a connection in autocommit mode.
+
+    Dead links are noticed by TCP keepalives within about a minute.
+
+    Raises:
+        StoreUnavailable, StoreRefused: if there is no server, or it won't have us.
+    """
+    with errors(url, "connecting to the database"):
+        connection = psycopg2.connect(
+            url,
+            application_name=application,
+            connect_timeout=10,
+            keepalives=1,
+            keepalives_idle=20,
+            keepalives_interval=10,
+            keepalives_count=3,
+            tcp_user_timeout=60_000,
+        )
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(_SESSION)
+    return connection
+
+
+@contextmanager
+def errors(url: str, doing: str) -> Iterator[None]:
+    """Turn psycopg2's errors into ours, with the place and what to do."""
+    try:
+        yield
+    except psycopg2.Error as error:
+        raise translated(error, url, doing) from error
+
+
+def passing(error: BaseException) -> bool:
+    """Whether an error may pass by itself, so that trying again is worth it."""
+    if not isinstance(error, psycopg2.Error):
+        return False
+    code = error.pgcode or ""
+    lost = isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)) and not code
+    return lost or code.startswith(_PASSING)
+
+
+def translated(error: psycopg2.Error, url: str, doing: str) -> StoreError:
+    """The error of ours for one of psycopg2's."""
+    code = error.pgcode or ""
+    words = clean(str(error).replace("\n", " "), secrets_of(url))
+    # libpq gives no code for what the server says while connecting.
+    if not code and "authentication failed" in words:
+        code = "28P01"
+    if not code and words.endswith("does not exist") and 'database "' in words:
+        code = "3D000"
+    advice = next((text for prefix, text in _ADVICE.items() if code.startswith(prefix)), "")
+    what = f"PostgreSQL failed while {doing}: {words or type(error).__name__}."
+    refused = bool(code) and not (passing(error) and code != "25006")
+    kind = StoreRefused if refused else StoreUnavailable
+    return kind(what.replace("..", "."), advice)
+
+
+def secrets_of(url: str) -> tuple[str, ...]:
+    """The password in a URL, as written and as meant."""
+    try:
+        password = urlsplit(url).password or ""
+    except ValueError:
+        return ()
+    return tuple({password, unquote(password)} - {""})
+
+
+def one(
+    connection: Connection, statement: str, parameters: dict[str, Any]
+) -> dict[str, Any] | None:
+    """The first row of a query, by column name."""
+    rows = many(connection, statement, parameters)
+    return rows[0] if rows else None
+
+
+def many(
+    connection: Connection, statement: str, parameters: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """All rows of a query, by column name."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        names = [column.name for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

