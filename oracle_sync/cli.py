@@ -103,13 +103,60 @@ def reset(sync_name: str) -> None:
     from oracle_sync.storage.state import whoami
 
     database = _database()
-    before = database.state(sync_name)
-    if before is None:
-        click.echo(f"No sync state found for '{sync_name}': nothing to reset.")
-        return
+    _demand_known(database, sync_name)
     with database.writer(sync_name, whoami()) as writer:
+        before = writer.state.offset
         writer.move(0, "reset", "oracle-sync reset")
-    click.echo(f"Reset sync state for '{sync_name}': offset {before.offset} -> 0. Rows are kept.")
+    click.echo(f"Reset sync state for '{sync_name}': offset {before} -> 0. Rows are kept.")
+
+
+@cli.command()
+@click.argument("offset", type=click.IntRange(min=0))
+@click.option("--reason", required=True, help="Why; it is kept in the history.")
+@sync_name_option
+def rewind(offset: int, reason: str, sync_name: str) -> None:
+    """Go back to OFFSET; rows are kept."""
+    from oracle_sync.storage.state import whoami
+
+    database = _database()
+    _demand_known(database, sync_name)
+    with database.writer(sync_name, whoami()) as writer:
+        before = writer.state.offset
+        writer.move(offset, "rewind", reason)
+    click.echo(f"Rewound '{sync_name}': offset {before} -> {offset}. Rows are kept.")
+
+
+@cli.command()
+@sync_name_option
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 10_000))
+def history(sync_name: str, limit: int) -> None:
+    """Show each change of the offset that was not a page: when, from, to, who and why."""
+    lines = _database().history(sync_name, limit)
+    if not lines:
+        click.echo(f"No history for '{sync_name}': its offset has only moved by pages.")
+    for line in lines:
+        click.echo(
+            f"{line['at']:%Y-%m-%d %H:%M:%S}  {line['action']:<9}  "
+            f"{line['from_offset']} -> {line['to_offset']}  {line['who']}: {line['reason']}"
+        )
+
+
+@cli.command()
+@sync_name_option
+def replay(sync_name: str) -> None:
+    """Try the rejected items again, after a fix."""
+    from oracle_sync.storage.replay import replay as replay_rejects
+    from oracle_sync.storage.state import whoami
+
+    database = _database()
+    _demand_known(database, sync_name)
+    done = replay_rejects(database, sync_name, f"replay by {whoami()}")
+    click.echo(
+        f"Replayed rejected items of '{sync_name}': {done.stored} stored, {done.superseded} had "
+        f"come in the meantime, {len(done.refused)} still refused."
+    )
+    for refused in done.refused[:20]:
+        click.echo(f"   {refused}")
 
 
 @cli.command()
@@ -173,6 +220,12 @@ def _database() -> Any:
     return Database(url_of(load()), OPPORTUNITIES)
 
 
+def _demand_known(database: Any, sync_name: str) -> None:
+    if database.state(sync_name) is None:
+        known = ", ".join(database.sync_names()) or "none yet"
+        raise SyncError(f"No sync state found for '{sync_name}'.", f"Known sync names: {known}.")
+
+
 def _status_text(found: dict[str, Any]) -> str:
     last = f"{found['last_sync_at']:%Y-%m-%d %H:%M:%S} UTC" if found["last_sync_at"] else "never"
     lines = [
@@ -188,10 +241,21 @@ def _status_text(found: dict[str, Any]) -> str:
         (found["refreshing"], lambda: "Full refresh: not finished; the next sync goes on with it"),
         (bool(found["doubt"]), lambda: f"Full refresh due: {found['doubt']}"),
         (found["removed"] > 0, lambda: f"Removed from Oracle: {found['removed']} rows, kept aside"),
-        (found["rejected"] > 0, lambda: f"Rejected items: {found['rejected']}, in rejected_items"),
+        (found["rejected"] > 0, lambda: _rejected_text(found)),
         (bool(found["last_error"]), lambda: f"Last error: {found['last_error']}"),
     ]
     return "\n".join(lines + [f"   {text()}" for shown, text in further if shown])
+
+
+def _rejected_text(found: dict[str, Any]) -> str:
+    examples = [
+        f"\n      offset {item['at_offset']}: {item['reason']}"
+        for item in found["rejected_examples"]
+    ]
+    return (
+        f"Rejected items: {found['rejected']}, kept in rejected_items; after a fix: "
+        f"oracle-sync replay{''.join(examples)}"
+    )
 
 
 def _status_json(sync_name: str, found: dict[str, Any] | None) -> dict[str, Any]:

@@ -35,6 +35,8 @@ def build_defs(
         sensors=[build_sensor(interval, running=sensor_on)],
         schedules=[NIGHTLY_FULL_REFRESH],
         resources={"oracle": OracleResource(), "db": DbResource()} | dict(resources or {}),
+        # Also for what is clicked in the UI, which is not SYNC_JOB; see there.
+        executor=dg.in_process_executor,
     )
 
 

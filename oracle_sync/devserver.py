@@ -25,6 +25,8 @@ from oracle_sync.settings import load
 # from us, and stops its processes in order.
 _POSIX = os.name == "posix"
 
+_STOPS = (signal.SIGINT, signal.SIGTERM)
+
 STOP_SECONDS = 40.0
 """Dagster gives its processes about half a minute to end before it kills them."""
 
@@ -47,10 +49,12 @@ def serve_ui(host: str, port: int, say: Callable[[str], object]) -> int:
     command += ["-m", "dagster", "dev", "-w", str(home / "workspace.yaml")]
     command += ["--host", host, "--port", str(port), "--log-level", "error"]
     say(f"Starting the Dagster UI on http://{host}:{port} (Ctrl-C stops it) ...")
+    # Set before the start: where SIGINT is ignored, as in a shell's background, Dagster would
+    # inherit that, and never hear that it should stop.
+    previous = {number: signal.signal(number, _interrupt) for number in _STOPS}
     process = subprocess.Popen(command, env=environment, start_new_session=_POSIX)
     stopping = threading.Event()
     threading.Thread(target=_announce, args=(host, port, say, stopping), daemon=True).start()
-    previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
         return process.wait()
     except KeyboardInterrupt:
@@ -58,7 +62,8 @@ def serve_ui(host: str, port: int, say: Callable[[str], object]) -> int:
         return 0
     finally:
         stopping.set()
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
         _stop(process)
 
 

@@ -40,14 +40,21 @@ def clean(text: object, secrets: tuple[str, ...] = (), limit: int = 300) -> str:
     Control characters and terminal escapes are dropped, since they could forge log lines;
     each of `secrets`, and whatever looks like credentials, is replaced by `***`.
     """
-    cut = str(text)[: limit * 20]
-    for secret in secrets:
-        if secret:
-            cut = cut.replace(secret, "***")
+    whole, window = str(text), limit * 20
+    cut = _one_line(whole[:window])
+    # On one line already, since an escape in the middle would hide a secret from the search; and
+    # the longest first, since one secret may be a part of another.
+    hidden = sorted({_one_line(secret) for secret in secrets} - {""}, key=len, reverse=True)
+    if hidden and len(whole) > window:
+        cut = cut[: -len(hidden[0])]  # the window may end within a secret
+    for secret in hidden:
+        cut = cut.replace(secret, "***")
     cut = _CREDENTIALS.sub("***", cut)
-    cut = _CONTROL.sub(" ", _ANSI.sub("", cut))
-    cut = " ".join(cut.split())
     return cut if len(cut) <= limit else cut[: limit - 3] + "..."
+
+
+def _one_line(text: str) -> str:
+    return " ".join(_CONTROL.sub(" ", _ANSI.sub("", text)).split())
 
 
 class SyncError(Exception):

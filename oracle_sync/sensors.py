@@ -6,6 +6,8 @@ not belong here: syncing.
 
 import datetime as dt
 import json
+from collections.abc import Iterator, Mapping
+from itertools import islice, takewhile
 from typing import Any
 
 import dagster as dg
@@ -27,6 +29,12 @@ RETRY_SECONDS = 10
 FIRST_BACKOFF = dt.timedelta(minutes=1)
 LONGEST_BACKOFF = dt.timedelta(hours=1)
 
+RETRY_GAP = dt.timedelta(minutes=5)
+"""How long a crashed run may wait for Dagster to start it anew; after that, we no longer do."""
+
+LOOK_BACK = 20
+"""Runs that a tick looks through, of whatever job, newest first."""
+
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -34,6 +42,7 @@ UNFINISHED = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 
 
 def build_sensor(interval: int, *, running: bool) -> dg.SensorDefinition:
@@ -76,7 +85,7 @@ def look(
     wish = _wished_offset(context.cursor)
     if isinstance(wish, str):
         return dg.SkipReason(wish)
-    running = _unfinished_run(context.instance)
+    running = _unfinished_run(context)
     if wish is not None:
         if running:
             return dg.SkipReason(
@@ -89,7 +98,7 @@ def look(
         return dg.SensorResult(
             skip_reason=f"Run {running.run_id[:8]} is at offset {state.offset}.", cursor=cursor
         )
-    waiting = _backing_off(context.instance)
+    waiting = _backing_off(context, state)
     if waiting:
         return dg.SensorResult(skip_reason=waiting, cursor=cursor)
     reason, refresh = _news(state, oracle)
@@ -174,33 +183,66 @@ def _move(database: Database, state: State, offset: int) -> State:
         raise Locked(f"The cursor asks for offset {offset}, but {error}", error.advice) from error
 
 
-def _unfinished_run(instance: dg.DagsterInstance) -> dg.DagsterRun | None:
-    """A run that works on the table, or will: of whatever job, also one clicked in the UI."""
-    for run in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED), limit=50):
-        if run.asset_selection and dg.AssetKey(ASSET) in run.asset_selection:
-            return run
-        if run.job_name == SYNC_JOB.name:
-            return run
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+def _jobs(context: dg.SensorEvaluationContext) -> set[str]:
+    """Names of the jobs that write the table, a user's own among them."""
+    repository = context.repository_def
+    jobs = repository.get_all_jobs() if repository else []
+    key = dg.AssetKey(ASSET)
+    return {SYNC_JOB.name, *(j.name for j in jobs if key in j.asset_layer.executable_asset_keys)}
+
+
+def _records(
+    context: dg.SensorEvaluationContext, statuses: list[dg.DagsterRunStatus]
+) -> Iterator[dg.RunRecord]:
+    """The newest runs of this sync, of whatever job, also those clicked in the UI."""
+    jobs, runs = _jobs(context), dg.RunsFilter(statuses=statuses)
+    for record in context.instance.get_run_records(runs, limit=LOOK_BACK):
+        run = record.dagster_run
+        selected = run.asset_selection
+        ours = run.job_name in jobs if selected is None else dg.AssetKey(ASSET) in selected
+        name: Any = run.run_config
+        for key in ("ops", ASSET, "config", "sync_name"):
+            name = name.get(key) if isinstance(name, Mapping) else None
+        if ours and (name or DEFAULT_SYNC_NAME) == DEFAULT_SYNC_NAME:
+            yield record
+
+
+def _unfinished_run(context: dg.SensorEvaluationContext) -> dg.DagsterRun | None:
+    """A run that is at work on the table, or will be."""
+    for record in _records(context, UNFINISHED):
+        return record.dagster_run
+    # A crashed run counts as failed for a moment before Dagster starts it anew.
+    for record in islice(_records(context, [dg.DagsterRunStatus.FAILURE]), 1):
+        tags = record.dagster_run.tags
+        due = tags.get("dagster/will_retry") == "true" and "dagster/auto_retry_run_id" not in tags
+        if due and _now() < _ended(record) + RETRY_GAP:
+            return record.dagster_run
     return None
 
 
-def _backing_off(instance: dg.DagsterInstance) -> str | None:
+def _backing_off(context: dg.SensorEvaluationContext, state: State) -> str | None:
     """Why not to ask again yet, after failures: the pause doubles with each, up to an hour."""
-    records = instance.get_run_records(dg.RunsFilter(job_name=SYNC_JOB.name), limit=10)
-    failed: list[Any] = []
-    for record in records:
-        if record.dagster_run.status != dg.DagsterRunStatus.FAILURE:
-            break
-        failed.append(record)
+    failure = dg.DagsterRunStatus.FAILURE
+    ended = _records(context, ENDED)
+    failed = list(takewhile(lambda record: record.dagster_run.status == failure, ended))
     if not failed:
         return None
-    ended = failed[0].end_time or failed[0].update_timestamp.timestamp()
     pause = min(FIRST_BACKOFF * 2 ** (len(failed) - 1), LONGEST_BACKOFF)
-    again = dt.datetime.fromtimestamp(ended, dt.UTC) + pause
-    if dt.datetime.now(dt.UTC) >= again:
+    again = _ended(failed[0]) + pause
+    if _now() >= again:
         return None
     runs = "The last run" if len(failed) == 1 else f"The last {len(failed)} runs"
+    why = f": {clean(state.last_error, limit=200)}" if state.last_error else "."
     return (
-        f"{runs} failed (see run {failed[0].dagster_run.run_id[:8]}); next try at "
-        f"{again:%H:%M:%S} UTC."
+        f"Next try at {again:%H:%M:%S} UTC. {runs} failed "
+        f"(see run {failed[0].dagster_run.run_id[:8]}){why}"
     )
+
+
+def _ended(record: dg.RunRecord) -> dt.datetime:
+    ended = record.end_time or record.update_timestamp.timestamp()
+    return dt.datetime.fromtimestamp(ended, dt.UTC)

@@ -121,6 +121,8 @@ class OracleSettings:
             problems.append(
                 "ORACLE_USER and ORACLE_PASSWORD are not set (nor a token, nor a client)"
             )
+        if not re.fullmatch(r"[!-~]*", self.token):
+            problems.append("ORACLE_TOKEN must be one word in ASCII, as a header can carry it")
         if self.framework_version and self.framework_version not in tuple("123456789"):
             problems.append("ORACLE_FRAMEWORK_VERSION must be a number from 1 to 9")
         if not re.fullmatch(r"[A-Za-z0-9._-]+", self.api_version):
@@ -160,7 +162,8 @@ def read(name: str, environ: Mapping[str, str]) -> str:
     path = environ.get(f"{name}_FILE") if setting.secret else None
     if path:
         try:
-            return Path(path).read_text(encoding="utf-8").strip()
+            # Windows programs put a mark before UTF-8 text.
+            return Path(path).read_text(encoding="utf-8-sig").strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
             raise SettingError(f"{name}_FILE can't be read: {path}: {reason}.") from None
@@ -168,13 +171,24 @@ def read(name: str, environ: Mapping[str, str]) -> str:
 
 
 def environment() -> dict[str, str]:
-    """The process's environment over the `.env` file of the current folder."""
+    """The process's environment over the `.env` file of the current folder.
+
+    Raises:
+        SettingError: if that file can't be read.
+    """
     found = dict(os.environ)
     if Path(".env").is_file():
         # Imported only where a file is to be read: `status` counts its milliseconds.
         from dotenv import dotenv_values
 
-        for name, value in dotenv_values(".env").items():
+        try:
+            values = dotenv_values(".env")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+            raise SettingError(
+                f"The file .env can't be read: {reason}.", "Save it as UTF-8 text, readable by you."
+            ) from None
+        for name, value in values.items():
             found.setdefault(name, value or "")
     return found
 

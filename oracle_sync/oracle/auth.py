@@ -7,6 +7,7 @@ belong here: retrying, or any request but the one for a token.
 from __future__ import annotations
 
 import base64
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -93,9 +94,10 @@ class SignIn:
             form["scope"] = settings.scope
         answer = self._get_token(form, basic(settings.client_id, settings.client_secret))
         token = answer.get("access_token") if isinstance(answer, dict) else None
-        if not isinstance(token, str) or not token:
+        # Nothing else can stand in a header.
+        if not isinstance(token, str) or not re.fullmatch(r"[!-~]+", token):
             raise BadAnswer(
-                "The token endpoint answered without an access_token.",
+                "The token endpoint answered without an access_token that can be sent.",
                 "Check ORACLE_TOKEN_URL and ORACLE_SCOPE.",
             )
         try:

@@ -301,7 +301,7 @@ class OracleClient:
                 "Check ORACLE_BASE_URL, and whether the user may sign in at all.",
                 status=status,
             )
-        words = self._clean(_server_words(body))
+        words = self._clean(_server_words(body)).rstrip(". ")
         error = from_status(
             status, f"Oracle answered {status} ({place})" + (f": {words}." if words else ".")
         )
@@ -379,8 +379,10 @@ def _root(error: BaseException) -> object:
             break
         seen = inner
     text = str(seen)
-    # urllib3 writes "<object at 0x...>: Failed to ...", and the object says nothing.
-    return re.sub(r"^.*?object at 0x[0-9a-f]+>?[,:] ?", "", text) or type(seen).__name__
+    # urllib3 writes "HTTPConnection(...): Failed to ...", and the object says nothing.
+    return (
+        re.sub(r"^\S*?(?:\([^)]*\)|object at 0x[0-9a-f]+>?)[,:] ?", "", text) or type(seen).__name__
+    )
 
 
 def _retry_after(value: str | None) -> float | None:

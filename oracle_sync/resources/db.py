@@ -10,6 +10,7 @@ import dagster as dg
 from pydantic import Field
 
 from oracle_sync.collection import OPPORTUNITIES
+from oracle_sync.resources.oracle import SECRET, nothing
 from oracle_sync.settings import load
 from oracle_sync.storage.database import Database, url_of
 
@@ -18,9 +19,9 @@ class DbResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The PostgreSQL that holds the rows and `sync_state`."""
 
     url: str | None = Field(
-        default=None,
+        default_factory=nothing,
         description="Unset: the setting DATABASE_URL; without that, the embedded PostgreSQL.",
-        json_schema_extra={"dagster__is_secret": True},
+        json_schema_extra=SECRET,
     )
 
     def database(self) -> Database:

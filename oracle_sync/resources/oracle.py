@@ -17,8 +17,14 @@ from oracle_sync.collection import OPPORTUNITIES
 from oracle_sync.oracle.client import OracleClient
 from oracle_sync.settings import OracleSettings, load
 
-# The key that Dagster 1.13 reads to mask a field in its UI.
-_SECRET: JsonDict = {"dagster__is_secret": True}
+# The key that Dagster 1.13 reads to mask a field in its UI. It masks the default as well, even
+# none at all, and offers ******** as the value in the Launchpad; so a secret field gets its None
+# from a factory, which Dagster doesn't take for a default.
+SECRET: JsonDict = {"dagster__is_secret": True}
+
+
+def nothing() -> None:
+    """The default of a secret field."""
 
 
 def _unset(setting: str) -> str:
@@ -35,15 +41,17 @@ class OracleResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     base_url: str | None = Field(default=None, description=_unset("ORACLE_BASE_URL"))
     user: str | None = Field(default=None, description=_unset("ORACLE_USER"))
     password: str | None = Field(
-        default=None, description=_unset("ORACLE_PASSWORD"), json_schema_extra=_SECRET
+        default_factory=nothing, description=_unset("ORACLE_PASSWORD"), json_schema_extra=SECRET
     )
     token: str | None = Field(
-        default=None, description=_unset("ORACLE_TOKEN"), json_schema_extra=_SECRET
+        default_factory=nothing, description=_unset("ORACLE_TOKEN"), json_schema_extra=SECRET
     )
     token_url: str | None = Field(default=None, description=_unset("ORACLE_TOKEN_URL"))
     client_id: str | None = Field(default=None, description=_unset("ORACLE_CLIENT_ID"))
     client_secret: str | None = Field(
-        default=None, description=_unset("ORACLE_CLIENT_SECRET"), json_schema_extra=_SECRET
+        default_factory=nothing,
+        description=_unset("ORACLE_CLIENT_SECRET"),
+        json_schema_extra=SECRET,
     )
     scope: str | None = Field(default=None, description=_unset("ORACLE_SCOPE"))
     api_version: str | None = Field(default=None, description=_unset("ORACLE_API_VERSION"))

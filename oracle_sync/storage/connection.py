@@ -86,8 +86,10 @@ def passing(error: BaseException) -> bool:
     if not isinstance(error, psycopg2.Error):
         return False
     code = error.pgcode or ""
-    lost = isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)) and not code
-    return lost or code.startswith(_PASSING)
+    # Without a code the server did not get to answer. psycopg2 raises a bare DatabaseError where
+    # it crashed in the middle of a statement.
+    mistaken = isinstance(error, (psycopg2.ProgrammingError, psycopg2.NotSupportedError))
+    return code.startswith(_PASSING) if code else not mistaken
 
 
 def translated(error: psycopg2.Error, url: str, doing: str) -> StoreError:

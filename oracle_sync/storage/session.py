@@ -136,7 +136,7 @@ class Session:
                 if who != told:
                     on_wait(who)
                     told = who
-                time.sleep(min(0.5, max(0.0, deadline - time.monotonic())))
+                time.sleep(min(0.2, max(0.0, deadline - time.monotonic())))
 
     def _enter(self) -> State:
         self._data = connect(self.url)

@@ -115,6 +115,20 @@ def status(connection: Connection, collection: Collection, sync_name: str) -> di
         """,
         {"sync": sync_name},
     )
-    running = lock_holder(connection, sync_name)
-    found = asdict(state) | (counts or {})
-    return found | {"table": collection.table, "running": running}
+    examples = many(
+        connection,
+        """
+        SELECT at_offset, reason FROM rejected_items
+        WHERE sync_name = %(sync)s AND resolved_at IS NULL ORDER BY id DESC LIMIT 3
+        """,
+        {"sync": sync_name},
+    )
+    return (
+        asdict(state)
+        | (counts or {})
+        | {
+            "table": collection.table,
+            "running": lock_holder(connection, sync_name),
+            "rejected_examples": examples,
+        }
+    )

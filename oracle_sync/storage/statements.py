@@ -105,7 +105,9 @@ def _reject(condition: str) -> str:
     """
 
 
-SET_ASIDE = f"WITH rejected AS ({_reject('')}) SELECT count(*) AS rejected FROM rejected"
+_OURS = "WHERE EXISTS (SELECT FROM sync_state WHERE sync_name = %(sync)s AND epoch = %(epoch)s)"
+
+SET_ASIDE = f"WITH rejected AS ({_reject(_OURS)}) SELECT count(*) AS rejected FROM rejected"
 
 SET_STATE = f"""
     UPDATE sync_state
@@ -116,13 +118,16 @@ SET_STATE = f"""
 """
 
 NOTE = """
-    UPDATE sync_state
-    SET source_total = coalesce(%(source_total)s, source_total),
-        last_error = %(error)s,
-        last_error_at = CASE WHEN %(error)s IS NULL THEN last_error_at ELSE now() END,
-        last_success_at = CASE WHEN %(error)s IS NULL THEN now() ELSE last_success_at END
-    WHERE sync_name = %(sync)s AND epoch = %(epoch)s
-    RETURNING 1
+    WITH noted AS (
+        UPDATE sync_state
+        SET source_total = coalesce(%(source_total)s, source_total),
+            last_error = %(error)s,
+            last_error_at = CASE WHEN %(error)s IS NULL THEN last_error_at ELSE now() END,
+            last_success_at = CASE WHEN %(error)s IS NULL THEN now() ELSE last_success_at END
+        WHERE sync_name = %(sync)s AND epoch = %(epoch)s
+        RETURNING 1
+    )
+    SELECT count(*) AS noted FROM noted
 """
 
 FORGET_MARKS = "DELETE FROM refresh_marks WHERE sync_name = %(sync)s"
@@ -185,6 +190,11 @@ def sweep(collection: Collection) -> Sequence[str]:
         """,
     )
 
+
+RESOLVE = """
+    UPDATE rejected_items SET resolved_at = now(), resolution = %(resolution)s
+    WHERE id = %(id)s RETURNING 1
+"""
 
 RESOLVE_REJECTS = """
     UPDATE rejected_items SET resolved_at = now(), resolution = 'not met by a full refresh'

@@ -72,14 +72,19 @@ class Writer:
         return self._session.retries
 
     def contains(self, key: str) -> bool:
-        """Whether the table holds a row."""
+        """Whether the table holds a row; in a full refresh, whether that has met it."""
         query = (
-            f"SELECT EXISTS (SELECT FROM {self._collection.table} "
+            "SELECT EXISTS (SELECT FROM refresh_marks "
+            "WHERE sync_name = %(sync)s AND walk = %(walk)s AND key = %(key)s) AS found"
+            if self.state.refreshing
+            else f"SELECT EXISTS (SELECT FROM {self._collection.table} "
             f"WHERE {self._collection.key_column} = %(key)s) AS found"
         )
-        one = self._session.one
+        one, walk = self._session.one, self.state.walk
         return bool(
-            self._session.attempt("looking for a row", lambda c: one(c, query, key=key))["found"]
+            self._session.attempt("looking for a row", lambda c: one(c, query, key=key, walk=walk))[
+                "found"
+            ]
         )
 
     def commit(self, batch: Batch) -> Written:
@@ -145,13 +150,28 @@ class Writer:
             lambda c: self._session.one(c, statements.SET_ASIDE, **parameters),
         )
 
-    def note(self, *, error: str | None = None, total: int | None = None) -> None:
-        """Say in `sync_state` how a run ended: its error if it failed, and Oracle's count."""
-        parameters = self._fence() | {"error": error, "source_total": total}
+    def resolve(self, reject_id: int, resolution: str) -> None:
+        """Close a rejected item."""
         self._session.attempt(
-            "noting how the run ended",
-            lambda c: self._session.one(c, statements.NOTE, **parameters),
+            "closing a rejected item",
+            lambda c: self._session.one(c, statements.RESOLVE, id=reject_id, resolution=resolution),
         )
+
+    def note(self, *, error: str | None = None, total: int | None = None) -> None:
+        """Say in `sync_state` how a run ended: its error if it failed, and Oracle's count.
+
+        Raises:
+            Fenced: if another writer has taken over.
+        """
+        session = self._session
+        parameters = self._fence() | {"error": error, "source_total": total}
+
+        def work(connection: Connection) -> bool:
+            if not session.one(connection, statements.NOTE, **parameters)["noted"]:
+                raise session.fenced(read_state(connection, session.sync_name))
+            return True
+
+        session.attempt("noting how the run ended", work)
 
     def adopt(self, anchor: str) -> None:
         """Take the row found before the offset as the anchor of a state that has none."""

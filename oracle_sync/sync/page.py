@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,8 +17,10 @@ from typing import Any, Protocol
 
 from oracle_sync.collection import Collection
 
-MAX_KEY_LENGTH = 2_000
-"""Characters: PostgreSQL's btree takes index entries up to about 2,700 bytes."""
+MAX_KEY_LENGTH = 600
+"""Characters of up to four bytes: PostgreSQL's btree takes index entries up to 2,700 bytes."""
+
+_ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 @dataclass(frozen=True)
@@ -190,7 +194,7 @@ def _read_one(item: Any, collection: Collection) -> tuple[str, str | None, str |
         extra = json.dumps(further, ensure_ascii=False, allow_nan=False, sort_keys=True)
     except ValueError:
         raise ValueError("a further field holds a number that is not finite") from None
-    if "\\u0000" in extra or not _storable(extra):
+    if _ESCAPED_NUL.search(extra) or not _storable(extra):
         raise ValueError("a further field holds a NUL character or half a surrogate pair")
     return key, value, extra
 
@@ -211,6 +215,8 @@ def _text(content: Any, name: str) -> str | None:
         content = int(content)
     if isinstance(content, bool) or not isinstance(content, (str, int, float)):
         raise ValueError(f"{name} is neither text nor a number")
+    if isinstance(content, float) and not math.isfinite(content):
+        raise ValueError(f"{name} is a number that is not finite")
     text = str(content)
     if not _storable(text):
         raise ValueError(f"{name} holds a NUL character or half a surrogate pair")

@@ -15,10 +15,13 @@ from oracle_sync.collection import Collection
 from oracle_sync.errors import BadAnswer, OnlyRejects, RowsMoved, SyncError, TooSlow, clean
 from oracle_sync.settings import MAX_BATCH_SIZE
 from oracle_sync.sync.fetcher import Fetcher, Window
-from oracle_sync.sync.page import Batch, Page, PageRequest, Rows, Source, read_items
+from oracle_sync.sync.page import Batch, Page, PageRequest, Reject, Rows, Source, read_items
 
 REMEMBERED_ROWS = 5_000
 """Rows of this walk kept in memory, among which a small shift is looked for."""
+
+FRUITLESS_REPAIRS = 20
+"""Repairs in a row that bring no new row, after which the collection outruns this walk."""
 
 
 @dataclass
@@ -59,6 +62,7 @@ class Pager:
         self._limit = min(batch_size + 1, MAX_BATCH_SIZE)
         self._seen: deque[list[str]] = deque()
         self._seen_rows = 0
+        self._fruitless = 0
         self._want_total = True
         self._total: int | None = None
         self.estimate: int | None = None
@@ -139,7 +143,7 @@ class Pager:
             self._remember(rows.tokens)
         if page.limit is not None and 1 < page.limit < page.request.limit:
             self._limit = min(self._limit, page.limit)
-        complete = not self._more_after(page, new)
+        complete = not self._more_after(joined)
         misplaced = bool(self._pending) and self._pending[0][0].offset != self._offset - 1
         if complete or misplaced:
             self._discard()
@@ -154,18 +158,24 @@ class Pager:
             keys=rows.keys,
             values=rows.values,
             extras=rows.extras,
-            rejects=rows.rejects,
+            rejects=self._fresh_rejects(joined) if joined.shift is None else rows.rejects,
         )
 
-    def _more_after(self, page: Page, new: int) -> bool:
-        """Whether to go on after a page. `hasMore` false is not believed of a full page."""
+    def _more_after(self, joined: _Joined) -> bool:
+        """Whether to go on after a page. `hasMore` false is not believed of a full page.
+
+        Where the server does not say `hasMore`, only a page with nothing new is the end: a short
+        one may as well be cut by a cap.
+        """
+        page, new = joined.page, len(joined.page.items) - joined.fresh
         if page.has_more and not page.items:
             raise BadAnswer(
                 f"The server said hasMore with an empty page at offset {page.request.offset}.",
                 "Run it again; if it stays so, the finder pages in a way of its own: try another "
                 "ORACLE_FINDER.",
             )
-        if new == 0:
+        # After a repair a page may hold old rows alone, and more of them may follow.
+        if new == 0 and joined.shift is None:
             if page.has_more:
                 raise BadAnswer(
                     f"The server said hasMore at offset {self._offset} but gave no further row "
@@ -174,11 +184,9 @@ class Pager:
                     "oracle-sync check shows its paging.",
                 )
             return False
-        if page.has_more or page.full:
+        if page.has_more or page.has_more is None or page.full:
             # A full last page is worth one confirming request: hasMore false can come too early.
             return True
-        if page.has_more is None:
-            return False
         return self._total is not None and self._total > self._offset
 
     def _join(self, page: Page) -> _Joined:
@@ -201,8 +209,10 @@ class Pager:
         self._discard()
         page, rows = self._refetch(self._offset - 1)
         if rows.tokens and rows.tokens[0] == self._anchor:
-            # The page was fetched before the one it follows, and the change lay between the two.
-            return _Joined(page, rows, 1)
+            # The page was fetched before the one it follows, and the change lay between the two;
+            # or two changes cancelled out, one of which may be a row that came in behind us.
+            self.shifts += 1
+            return _Joined(page, rows, 1, f"rows moved for a moment near offset {self._offset}")
         self.shifts += 1
         seen = set().union(*self._seen)
         first, offset, back = rows.tokens[:1], page.request.offset, self._limit - 1
@@ -220,11 +230,21 @@ class Pager:
             _, probe = self._refetch(offset + 1, limit=1)
             self._refuse_repetition(first, probe.tokens, offset + 1)
         last = max(i for i, token in enumerate(rows.tokens) if token in seen)
+        self._fruitless = self._fruitless + 1 if seen.issuperset(rows.tokens) else 0
+        if self._fruitless > FRUITLESS_REPAIRS:
+            raise RowsMoved(
+                f"Rows are added before offset {self._offset} faster than this walk goes on."
+            )
         shift = f"rows moved before offset {self._offset}; found again at {offset + last}"
         return _Joined(page, rows, last + 1, shift)
 
     def _refuse_repetition(self, first: list[str], other: list[str], offset: int) -> None:
-        if first and first == other:
+        if not first or first != other:
+            return
+        # A row that moves between two requests can look the same; not so in the other order too.
+        _, there = self._refetch(offset, limit=1)
+        _, here = self._refetch(self._offset - 1, limit=1)
+        if here.tokens and here.tokens == there.tokens:
             raise BadAnswer(
                 f"The server gives the same row at offset {self._offset - 1} and {offset}: it "
                 "ignores the offset, so that pages repeat for ever.",
@@ -234,7 +254,7 @@ class Pager:
     def _refuse_only_rejects(self, joined: _Joined) -> None:
         page, rows = joined.page, joined.rows
         new = len(page.items) - joined.fresh
-        fresh = [r for r in rows.rejects if r.offset >= page.request.offset + joined.fresh]
+        fresh = self._fresh_rejects(joined)
         if fresh and (not rows.keys or len(fresh) == new > 1):
             raise OnlyRejects(
                 f"None of the {new} new items at offset {fresh[0].offset} can be stored: "
@@ -242,10 +262,24 @@ class Pager:
                 fresh,
             )
 
+    @staticmethod
+    def _fresh_rejects(joined: _Joined) -> list[Reject]:
+        """Rejects that are new: the row that a page overlaps with has been told already."""
+        start = joined.page.request.offset + joined.fresh
+        return [reject for reject in joined.rows.rejects if reject.offset >= start]
+
     def _refetch(self, offset: int, limit: int | None = None) -> tuple[Page, Rows]:
-        # By way of the fetcher: what was discarded may still be in flight, and counts.
-        page = self._fetcher.submit(PageRequest(offset, limit or self._limit)).result()
-        return page, read_items(page.items, offset, self._collection)
+        while True:
+            request = PageRequest(offset, limit or self._limit)
+            try:
+                # By way of the fetcher: what was discarded may still be in flight, and counts.
+                page = self._fetcher.submit(request).result()
+            except TooSlow:
+                if limit is not None:
+                    raise
+                self._ask_for_less(request)
+            else:
+                return page, read_items(page.items, offset, self._collection)
 
     def _remember(self, tokens: list[str]) -> None:
         self._seen.append(tokens)
