@@ -20,7 +20,7 @@ check: setup ## Try settings, sign-in, finder, database
 	@$(BIN)/oracle-sync check
 
 test: setup ## All tests (ARGS="-k name" for some)
-	@$(BIN)/python -m pytest -n auto $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 
 lint: setup ## Lint, formatting and types
 	@$(BIN)/ruff check .

@@ -119,7 +119,7 @@ def build_table_asset(report: Report | None = None) -> dg.AssetsDefinition:
             database = db.database()
             with database.writer(
                 config.sync_name,
-                this_process(context.run_id),
+                this_process(context.run.run_id),
                 wait=load().lock_wait,
                 on_wait=lambda who: log.info(f"Waiting for {who} to finish."),
             ) as writer:
@@ -132,6 +132,12 @@ def build_table_asset(report: Report | None = None) -> dg.AssetsDefinition:
             return dg.MaterializeResult(metadata=_metadata(summary, client, database))
         except SyncError as error:
             raise failure(error) from None
+        except dg.DagsterExecutionInterruptedError:
+            if report:
+                # Someone watches in this process and pressed Ctrl-C. Without a request to cancel
+                # Dagster would take the interrupt for a crash, and call the run failed.
+                context.instance.report_run_canceling(context.run)
+            raise
 
     return minimal_opportunities
 

@@ -93,9 +93,7 @@ class Launch:
         )
 
     def _told(self, result: Any, summary: Summary | None) -> int:
-        from dagster import DagsterRunStatus
-
-        if result.dagster_run.status == DagsterRunStatus.CANCELED:
+        if _interrupted(result):
             at = f"offset {summary.offset_after}" if summary else "the stored offset"
             click.echo(f"Interrupted; the next sync resumes at {at}.", err=True)
             return 130
@@ -187,6 +185,16 @@ def _reachable(settings: Settings) -> None:
 
     for url in {url_of(settings), settings.dagster_database_url or url_of(settings)}:
         connect(url).close()
+
+
+def _interrupted(result: Any) -> bool:
+    """Whether Ctrl-C ended the run: in the middle of its work, or while it was being set up."""
+    from dagster import DagsterRunStatus
+
+    if result.dagster_run.status == DagsterRunStatus.CANCELED:
+        return True
+    errors = (getattr(event.event_specific_data, "error", None) for event in result.all_events)
+    return any(error and "Interrupt" in (error.cls_name or "") for error in errors)
 
 
 def _failure_of(result: Any) -> SyncError:

@@ -202,8 +202,9 @@ def _records(
     jobs, runs = _jobs(context), dg.RunsFilter(statuses=statuses)
     for record in context.instance.get_run_records(runs, limit=LOOK_BACK):
         run = record.dagster_run
+        # None, or empty, where a whole job runs.
         selected = run.asset_selection
-        ours = run.job_name in jobs if selected is None else dg.AssetKey(ASSET) in selected
+        ours = dg.AssetKey(ASSET) in selected if selected else run.job_name in jobs
         name: Any = run.run_config
         for key in ("ops", ASSET, "config", "sync_name"):
             name = name.get(key) if isinstance(name, Mapping) else None

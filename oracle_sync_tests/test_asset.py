@@ -16,16 +16,19 @@ from dagster import serialize_value
 
 from oracle_sync import assets
 from oracle_sync.definitions import build_defs
+from oracle_sync.errors import SettingError
 from oracle_sync.resources import DbResource, OracleResource
 from oracle_sync.sandbox import Pod, SandboxServer
 from oracle_sync.settings import SETTINGS
 from oracle_sync_tests.harness import rows, table
 
 NAME = "oracle_opportunities"
-PASSWORD = "s3cret-pa55-phrase"  # noqa: S105
-TOKEN = "tok3n-of-the-wrong-pod"  # noqa: S105
+PASSWORD = "s3cret-pa55-phrase"
+TOKEN = "tok3n-of-the-wrong-pod"
 
 Run = Callable[..., dg.ExecuteInProcessResult]
+
+pytestmark = pytest.mark.filterwarnings("error::DeprecationWarning:oracle_sync")
 
 
 @pytest.fixture(autouse=True)
@@ -165,7 +168,7 @@ def test_the_table_is_named_and_described_for_the_catalog(run: Run, database_url
     database = database_url.split("?")[0].rsplit("/", 1)[-1]
     assert found["dagster/table_name"].value == f"{database}.public.minimal_opportunities"
     schema = found["dagster/column_schema"]
-    assert isinstance(schema, dg.TableColumnSchemaMetadataValue | dg.TableSchemaMetadataValue)
+    assert isinstance(schema, dg.TableSchemaMetadataValue)
     in_database = rows(
         database_url,
         "SELECT column_name FROM information_schema.columns "
@@ -285,7 +288,7 @@ def test_a_failed_step_is_not_tried_again_by_dagster(run: Run, server: SandboxSe
 
     assert not [e for e in result.all_events if e.event_type_value == "STEP_UP_FOR_RETRY"]
     assert server.requests <= 2
-    step = assets.failure(assets.SettingError("Something.", "Do something."))
+    step = assets.failure(SettingError("Something.", "Do something."))
     assert step.allow_retries is False
 
 
@@ -354,12 +357,13 @@ def test_a_run_of_many_hours_logs_some_hundred_lines(monkeypatch: pytest.MonkeyP
 def test_an_outage_is_told_but_not_once_per_try(
     run: Run, server: SandboxServer, instance: dg.DagsterInstance
 ) -> None:
-    server.pod.add_fault("status", times=6, status=503)
+    server.pod.add_fault("status", times=4, status=503, retry_after=0)
 
-    result = run(oracle={"retry_seconds": 30})
+    result = run(oracle={"retry_seconds": 60})
 
-    assert values(result)["retries"] >= 6
-    assert 3 <= len(logged(result, instance)) <= 6
+    assert values(result)["retries"] >= 4
+    said = [line for line in logged(result, instance) if "503" in line]
+    assert 1 <= len(said) <= 2
 
 
 # -- secrets ---------------------------------------------------------------------------------------

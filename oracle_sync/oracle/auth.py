@@ -46,7 +46,11 @@ class Header(AuthBase):
 
 def basic(user: str, password: str) -> Header:
     """Basic authentication in UTF-8, which requests' own would refuse beyond Latin-1."""
-    return Header("Basic " + base64.b64encode(f"{user}:{password}".encode()).decode())
+    return Header(f"Basic {_packed(user, password)}")
+
+
+def _packed(user: str, password: str) -> str:
+    return base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
 class SignIn:
@@ -84,8 +88,13 @@ class SignIn:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The token in use, which no output may show."""
-        return (self._token,) if self._token else ()
+        """What is sent in headers, which no output may show."""
+        settings = self._settings
+        return (
+            self._token,
+            _packed(settings.user, settings.password),
+            _packed(settings.client_id, settings.client_secret),
+        )
 
     def _renew(self) -> None:
         settings = self._settings

@@ -11,14 +11,14 @@ import re
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from urllib3.exceptions import InvalidHeader
+from urllib3.exceptions import DecodeError, HTTPError, InvalidHeader, ReadTimeoutError
 from urllib3.util.retry import Retry
 
 from oracle_sync import __version__
@@ -211,7 +211,7 @@ class OracleClient:
                 raise self._refusal(response, body, place)
         except requests.exceptions.SSLError as error:
             raise SourceError(
-                f"TLS with {host} failed: {self._clean(error)}.",
+                f"TLS with {host} failed: {self._clean(_root(error))}.",
                 "If its certificate is signed by your own authority, set ORACLE_CA_BUNDLE to "
                 "that authority's file; else find out who is in between.",
             ) from error
@@ -242,7 +242,7 @@ class OracleClient:
 
     def _new_session(self) -> requests.Session:
         settings = self._settings
-        session = requests.Session()
+        session = _Session()
         # What the environment says of proxies and certificates is read once, not per request.
         found = session.merge_environment_settings(settings.base_url, {}, None, None, None)
         session.trust_env = False
@@ -265,7 +265,7 @@ class OracleClient:
 
     def _body(self, response: requests.Response, deadline: float) -> bytes:
         chunks, size = [], 0
-        for chunk in response.iter_content(_CHUNK):
+        for chunk in _arriving(response):
             chunks.append(chunk)
             size += len(chunk)
             if size > MAX_BODY:
@@ -281,8 +281,9 @@ class OracleClient:
             return json.loads(body, parse_constant=_no_constant)
         except (ValueError, RecursionError) as error:
             if _is_html(body):
+                words = _html_words(body, self._clean)
                 raise BadAnswer(
-                    f"The server answered with {_html_words(body)} instead of JSON ({place}).",
+                    f"The server answered with {words} instead of JSON ({place}).",
                     "An expired session, a maintenance page or a wrong ORACLE_BASE_URL answer so: "
                     "open that address in a browser.",
                     status=200,
@@ -294,14 +295,14 @@ class OracleClient:
         """The error, or another try, for a status that is no success."""
         status = response.status_code
         if 300 <= status < 400:
-            target = urlsplit(response.headers.get("Location", "")).hostname or "elsewhere"
+            target = _host(self._clean(response.headers.get("Location", "")))
             return SignInRefused(
-                f"The server redirects to {self._clean(target)} ({status}, {place}): mostly to a "
+                f"The server redirects to {target} ({status}, {place}): mostly to a "
                 "sign-in page. It was not followed, so that no credentials go astray.",
                 "Check ORACLE_BASE_URL, and whether the user may sign in at all.",
                 status=status,
             )
-        words = self._clean(_server_words(body)).rstrip(". ")
+        words = self._clean(_server_words(body, self._clean)).rstrip(". ")
         error = from_status(
             status, f"Oracle answered {status} ({place})" + (f": {words}." if words else ".")
         )
@@ -340,8 +341,8 @@ class OracleClient:
             seconds=seconds,
         )
 
-    def _clean(self, text: object) -> str:
-        return clean(text, self._settings.secrets + self._sign_in.secrets)
+    def _clean(self, text: object, limit: int = 300) -> str:
+        return clean(text, self._settings.secrets + self._sign_in.secrets, limit)
 
 
 _LOOK = "Run oracle-sync check; if it persists, the server or something before it is at fault."
@@ -351,6 +352,17 @@ def _reach(answered: bool) -> str:
     if answered:
         return ""
     return "Check ORACLE_BASE_URL, the network, and HTTPS_PROXY if you need one."
+
+
+class _Session(requests.Session):
+    """Knows no redirects.
+
+    requests would prepare the next request even where it is not to follow: it would read a body
+    of any size first, and stumble over a target that is no URL.
+    """
+
+    def get_redirect_target(self, _: requests.Response) -> str | None:
+        return None
 
 
 class _Adapter(HTTPAdapter):
@@ -385,6 +397,33 @@ def _root(error: BaseException) -> object:
     )
 
 
+def _arriving(response: requests.Response) -> Iterator[bytes]:
+    """The body, unpacked, as it comes in.
+
+    `iter_content` would wait for a chunk to be full, for hours if the body drips.
+
+    Raises:
+        TimeoutError: if nothing comes for as long as allowed.
+        requests.RequestException: if the body can't be unpacked, or breaks off.
+    """
+    try:
+        while chunk := response.raw.read1(_CHUNK, decode_content=True):
+            yield chunk
+    except ReadTimeoutError as error:
+        raise TimeoutError from error
+    except DecodeError as error:
+        raise requests.exceptions.ContentDecodingError(error) from error
+    except HTTPError as error:
+        raise requests.exceptions.ChunkedEncodingError(error) from error
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or "elsewhere"
+    except ValueError:
+        return "elsewhere"
+
+
 def _retry_after(value: str | None) -> float | None:
     """Seconds, from a number or an HTTP date; None where there is none that makes sense."""
     if not value:
@@ -395,10 +434,10 @@ def _retry_after(value: str | None) -> float | None:
         return None
 
 
-def _server_words(body: bytes) -> str:
+def _server_words(body: bytes, cleaned: Callable[[object, int], str]) -> str:
     """What the server says went wrong: structured, plain text, or a page's title."""
     if _is_html(body):
-        return _html_words(body)
+        return _html_words(body, cleaned)
     text = body[:20_000].decode("utf-8", "replace")
     try:
         answer = json.loads(body)
@@ -420,16 +459,17 @@ def _is_html(body: bytes) -> bool:
     return body[:1_000].lstrip()[:1] == b"<"
 
 
-def _html_words(body: bytes) -> str:
+def _html_words(body: bytes, cleaned: Callable[[object, int], str]) -> str:
     title = re.search(rb"<title[^>]*>(.{0,200}?)</title>", body[:50_000], re.I | re.S)
-    words = clean(title.group(1).decode("utf-8", "replace"), limit=80) if title else ""
+    words = cleaned(title.group(1).decode("utf-8", "replace"), 80) if title else ""
     return f'an HTML page ("{words}")' if words else "an HTML page"
 
 
 def _whole(content: Any) -> int | None:
-    if isinstance(content, str) and content.isascii() and content.isdigit():
-        content = int(content[:18])
-    if isinstance(content, bool) or not isinstance(content, int) or content < 0:
+    """A count out of JSON; None for what is none, or is more than an offset can be."""
+    if isinstance(content, str) and re.fullmatch(r"[0-9]{1,18}", content):
+        content = int(content)
+    if isinstance(content, bool) or not isinstance(content, int) or not 0 <= content < 2**31:
         return None
     return content
 

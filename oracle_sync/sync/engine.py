@@ -205,7 +205,9 @@ class _Run:
         summary, state = self.summary, self._store.state
         summary.inserted += written.inserted
         summary.updated += written.updated
-        summary.unchanged += written.unchanged
+        # Not the store's count: it holds the rows that only repeat what was committed as well.
+        known = written.inserted + written.updated + len(batch.rejects)
+        summary.unchanged += max(0, batch.received - known)
         summary.returned += written.returned
         summary.rejected += len(batch.rejects)
         summary.received += batch.received

@@ -192,12 +192,18 @@ class Pager:
     def _join(self, page: Page) -> _Joined:
         """Check that a page follows the last committed row, else repair."""
         rows = read_items(page.items, page.request.offset, self._collection)
+        if len(set(rows.tokens)) < len(rows.tokens):
+            # Where a row moves while the server reads, it comes twice, or in place of another one.
+            # What comes twice again is so.
+            page, rows = self._refetch(page.request.offset)
         if self._offset == 0:
             return _Joined(page, rows, 0)
         if rows.tokens and rows.tokens[0] == self._anchor:
             return _Joined(page, rows, 1)
         if page.has_more and not page.items:
             return _Joined(page, rows, 0)
+        # Told as such, and not as rows that have moved.
+        self._refuse_only_rejects(_Joined(page, rows, 1))
         return self._rejoin()
 
     def _rejoin(self) -> _Joined:
