@@ -14,7 +14,7 @@ import dagster as dg
 
 from oracle_sync.assets import ASSET
 from oracle_sync.collection import OPPORTUNITIES
-from oracle_sync.errors import Locked, SyncError, clean
+from oracle_sync.errors import Locked, StoreRefused, SyncError, clean
 from oracle_sync.jobs import SYNC_JOB
 from oracle_sync.resources import DbResource, OracleResource
 from oracle_sync.settings import DEFAULT_SYNC_NAME
@@ -175,6 +175,13 @@ def _wished_offset(cursor: str | None) -> int | str | None:
 def _move(database: Database, state: State, offset: int) -> State:
     if offset == state.offset:
         return state
+    if offset > state.offset:
+        # Known without the lock, which would be taken at each tick until someone mends it.
+        raise StoreRefused(
+            f"The cursor asks for offset {offset}, but only 0 to {state.offset} is committed, and "
+            "the rows between would be skipped; nothing was changed.",
+            "Set the cursor to an offset in that range, or clear it.",
+        )
     try:
         with database.writer(state.sync_name, f"sensor cursor, {whoami()}") as writer:
             writer.move(offset, "rewind", "the sensor's cursor was set by hand")

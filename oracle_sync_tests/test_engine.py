@@ -621,3 +621,29 @@ def test_further_fields_are_kept_and_compared(database_url: str) -> None:
     assert run(database_url, source, full_refresh=True).updated == 1
     found = rows(database_url, "SELECT extra->>'Revenue' FROM minimal_opportunities ORDER BY id")
     assert [row[0] for row in found] == ["2", "1.5", "1.5", "1.5"]
+
+
+def test_a_row_whose_new_value_cannot_be_stored_is_not_taken_for_gone_by_a_refresh(
+    database_url: str,
+) -> None:
+    source = ListSource(30)
+    run(database_url, source, batch_size=10)
+    before, key = table(database_url), source.keys[7]
+    source.items[key] = {"OptyId": key, "OptyNumber": "bad\0"}
+    summary = run(database_url, source, batch_size=10, full_refresh=True)
+    assert (summary.rejected, summary.removed) == (1, 0)
+    assert table(database_url) == before
+
+
+def test_a_reset_in_the_middle_of_a_full_refresh_leaves_the_refresh_due(database_url: str) -> None:
+    source = ListSource(30)
+    run(database_url, source, batch_size=5)
+    source.delete(20)
+    source.errors = [None, None, Unavailable("gone")]
+    with pytest.raises(Unavailable):
+        run(database_url, source, batch_size=5, full_refresh=True, concurrency=1)
+    with writer(database_url) as store:
+        store.move(0, "reset", "test")
+    summary = run(database_url, source, batch_size=5)
+    assert summary.removed == 1
+    assert table(database_url) == source.table()

@@ -312,7 +312,7 @@ def test_a_cursor_beyond_what_is_committed_is_refused_and_nothing_moves(
 
     said = synced.skip()
 
-    assert f"can't be set to {text}" in said
+    assert f"asks for offset {text}" in said
     assert "0 to 150" in said
     assert synced.cursor == text
     assert synced.state()[:2] == before[:2]

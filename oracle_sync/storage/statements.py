@@ -77,7 +77,9 @@ def commit(collection: Collection, *, marking: bool, rejecting: bool) -> str:
     if marking:
         steps.append(
             "marked AS (INSERT INTO refresh_marks (sync_name, walk, key) "
-            "SELECT %(sync)s, %(walk)s, key FROM page)"
+            "SELECT %(sync)s, %(walk)s, key FROM page UNION ALL "
+            "SELECT %(sync)s, %(walk)s, key FROM json_array_elements_text(%(met)s) AS m(key) "
+            "WHERE EXISTS (SELECT FROM state))"
         )
     if rejecting:
         steps.append(f"rejected AS ({_reject('WHERE EXISTS (SELECT FROM state)')})")

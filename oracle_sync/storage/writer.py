@@ -115,6 +115,8 @@ class Writer:
             "values": json.dumps(values, ensure_ascii=False),
             "extras": json.dumps(extras, ensure_ascii=False),
             "rejects": _rejects_json(batch.rejects),
+            # A row that Oracle still has is not gone because its new value can't be stored.
+            "met": json.dumps([r.key for r in batch.rejects if r.key]),
         }
         statement = statements.commit(
             self._collection, marking=state.refreshing, rejecting=bool(batch.rejects)
@@ -190,8 +192,9 @@ class Writer:
                 f"{self.state.offset} is committed, and the rows between would be skipped.",
                 "Choose an offset in that range; 0 begins again, and keeps the rows.",
             )
-        refreshing = self.state.refreshing and offset > 0
-        self._change(self._from(offset, refreshing=refreshing), action, reason)
+        # A refresh that had not ended stays due; from 0 on it begins anew, with no row met.
+        anew = self.state.refreshing and offset == 0
+        self._change(self._from(offset, walk=self.state.walk + anew), action, reason)
 
     def begin_refresh(self, reason: str) -> None:
         """Begin a walk from offset 0, at whose end rows that were not seen are moved away."""

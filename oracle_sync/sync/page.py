@@ -68,11 +68,12 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Reject:
-    """An item that can't be stored: its raw JSON, where it was, and why."""
+    """An item that can't be stored: its raw JSON, where it was, why, and its key if it has one."""
 
     offset: int
     raw: str
     reason: str
+    key: str | None = None
 
 
 @dataclass
@@ -163,13 +164,23 @@ def _read_each(items: Sequence[Any], offset: int, collection: Collection) -> Row
         except ValueError as error:
             raw = _raw(item)
             rows.tokens.append("#" + hashlib.sha256(raw.encode()).hexdigest())
-            rows.rejects.append(Reject(offset + position, raw, str(error)))
+            rows.rejects.append(Reject(offset + position, raw, str(error), _key(item, collection)))
         else:
             rows.tokens.append(key)
             rows.keys.append(key)
             rows.values.append(value)
             rows.extras.append(extra)
     return rows
+
+
+def _key(item: Any, collection: Collection) -> str | None:
+    """The key of an item that is otherwise no good: the row is at the source all the same."""
+    if not isinstance(item, dict):
+        return None
+    try:
+        return _text(item.get(collection.key_field), collection.key_field)
+    except ValueError:
+        return None
 
 
 def _read_one(item: Any, collection: Collection) -> tuple[str, str | None, str | None]:
