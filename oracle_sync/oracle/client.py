@@ -7,7 +7,6 @@ get, and what an item means.
 from __future__ import annotations
 
 import json
-import re
 import ssl
 import threading
 import time
@@ -18,7 +17,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from urllib3.exceptions import DecodeError, HTTPError, InvalidHeader, ReadTimeoutError
+from urllib3.exceptions import DecodeError, HTTPError, ReadTimeoutError
 from urllib3.util.retry import Retry
 
 from oracle_sync import __version__
@@ -35,8 +34,19 @@ from oracle_sync.errors import (
     from_status,
     reaction,
 )
+from oracle_sync.oracle.answers import (
+    boolean,
+    host_of,
+    html_words,
+    is_html,
+    refuse_constant,
+    retry_after,
+    root_reason,
+    server_words,
+    whole,
+)
 from oracle_sync.oracle.auth import SignIn
-from oracle_sync.oracle.recipe import page_url, resource_url
+from oracle_sync.oracle.recipe import page_url
 from oracle_sync.settings import OracleSettings
 from oracle_sync.sync.page import Page, PageRequest
 
@@ -105,11 +115,6 @@ class OracleClient:
             )
             self._totals_refused = True
             return page
-
-    def describe(self) -> Any:
-        """What the server says of the resource: its attributes and finders."""
-        url = f"{resource_url(self._settings, self._collection)}/describe"
-        return self._json(url, "describe", threading.Event())[0]
 
     # -- one request, as often as it takes -----------------------------------------------------
 
@@ -211,7 +216,7 @@ class OracleClient:
                 raise self._refusal(response, body, place)
         except requests.exceptions.SSLError as error:
             raise SourceError(
-                f"TLS with {host} failed: {self._clean(_root(error))}.",
+                f"TLS with {host} failed: {self._clean(root_reason(error))}.",
                 "If its certificate is signed by your own authority, set ORACLE_CA_BUNDLE to "
                 "that authority's file; else find out who is in between.",
             ) from error
@@ -225,11 +230,11 @@ class OracleClient:
             what = f"{host} sent a body that can't be unpacked ({place})."
             raise _Again(BadAnswer(what, _LOOK), most=_BAD_BODY_TRIES) from error
         except requests.exceptions.ProxyError as error:
-            what = f"The proxy to {host} failed: {self._clean(_root(error))} ({place})."
+            what = f"The proxy to {host} failed: {self._clean(root_reason(error))} ({place})."
             advice = "Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY."
             raise _Again(Unavailable(what, advice), most=most) from error
         except (requests.exceptions.ConnectionError, requests.exceptions.ChunkedEncodingError) as e:
-            what = f"The connection to {host} failed: {self._clean(_root(e))} ({place})."
+            what = f"The connection to {host} failed: {self._clean(root_reason(e))} ({place})."
             raise _Again(Unavailable(what, _reach(self._answered)), most=most) from e
         except requests.exceptions.RequestException as error:
             raise SourceError(f"The request to {host} failed: {self._clean(error)}.") from error
@@ -278,10 +283,10 @@ class OracleClient:
 
     def _parsed(self, body: bytes, place: str) -> Any:
         try:
-            return json.loads(body, parse_constant=_no_constant)
+            return json.loads(body, parse_constant=refuse_constant)
         except (ValueError, RecursionError) as error:
-            if _is_html(body):
-                words = _html_words(body, self._clean)
+            if is_html(body):
+                words = html_words(body, self._clean)
                 raise BadAnswer(
                     f"The server answered with {words} instead of JSON ({place}).",
                     "An expired session, a maintenance page or a wrong ORACLE_BASE_URL answer so: "
@@ -295,19 +300,19 @@ class OracleClient:
         """The error, or another try, for a status that is no success."""
         status = response.status_code
         if 300 <= status < 400:
-            target = _host(self._clean(response.headers.get("Location", "")))
+            target = host_of(self._clean(response.headers.get("Location", "")))
             return SignInRefused(
                 f"The server redirects to {target} ({status}, {place}): mostly to a "
                 "sign-in page. It was not followed, so that no credentials go astray.",
                 "Check ORACLE_BASE_URL, and whether the user may sign in at all.",
                 status=status,
             )
-        words = self._clean(_server_words(body, self._clean)).rstrip(". ")
+        words = self._clean(server_words(body, self._clean)).rstrip(". ")
         error = from_status(
             status, f"Oracle answered {status} ({place})" + (f": {words}." if words else ".")
         )
         if reaction(status) is Reaction.RETRY:
-            wait = _retry_after(response.headers.get("Retry-After"))
+            wait = retry_after(response.headers.get("Retry-After"))
             return _Again(error, wait=wait)
         if reaction(status) is Reaction.SMALLER:
             return _Again(error, most=2)
@@ -326,7 +331,7 @@ class OracleClient:
                 f"The server counts {self._clean(answer['count'])} items and sends none ({place}).",
                 _LOOK,
             )
-        limit = _whole(answer.get("limit"))
+        limit = whole(answer.get("limit"))
         if limit == 0:
             raise BadAnswer(
                 f"The server says that it used a limit of 0 ({place}), which leads nowhere.", _LOOK
@@ -334,9 +339,9 @@ class OracleClient:
         return Page(
             request=request,
             items=items,
-            has_more=_boolean(answer.get("hasMore")),
+            has_more=boolean(answer.get("hasMore")),
             limit=limit,
-            total=_whole(answer.get("totalResults")) if request.want_total else None,
+            total=whole(answer.get("totalResults")) if request.want_total else None,
             throttled=throttled,
             seconds=seconds,
         )
@@ -378,25 +383,6 @@ class _Adapter(HTTPAdapter):
         super().init_poolmanager(*args, **kwargs)
 
 
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _root(error: BaseException) -> object:
-    """The innermost reason: requests wraps urllib3, which wraps the system's."""
-    seen = error
-    while True:
-        inner = getattr(seen, "reason", None) or (seen.args[0] if seen.args else None)
-        if not isinstance(inner, BaseException):
-            break
-        seen = inner
-    text = str(seen)
-    # urllib3 writes "HTTPConnection(...): Failed to ...", and the object says nothing.
-    return (
-        re.sub(r"^\S*?(?:\([^)]*\)|object at 0x[0-9a-f]+>?)[,:] ?", "", text) or type(seen).__name__
-    )
-
-
 def _arriving(response: requests.Response) -> Iterator[bytes]:
     """The body, unpacked, as it comes in.
 
@@ -415,66 +401,3 @@ def _arriving(response: requests.Response) -> Iterator[bytes]:
         raise requests.exceptions.ContentDecodingError(error) from error
     except HTTPError as error:
         raise requests.exceptions.ChunkedEncodingError(error) from error
-
-
-def _host(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or "elsewhere"
-    except ValueError:
-        return "elsewhere"
-
-
-def _retry_after(value: str | None) -> float | None:
-    """Seconds, from a number or an HTTP date; None where there is none that makes sense."""
-    if not value:
-        return None
-    try:
-        return max(0.0, Retry().parse_retry_after(value))
-    except (InvalidHeader, ValueError, OverflowError):
-        return None
-
-
-def _server_words(body: bytes, cleaned: Callable[[object, int], str]) -> str:
-    """What the server says went wrong: structured, plain text, or a page's title."""
-    if _is_html(body):
-        return _html_words(body, cleaned)
-    text = body[:20_000].decode("utf-8", "replace")
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
-        return text
-    if not isinstance(answer, dict):
-        return text
-    details = answer.get("o:errorDetails")
-    told = [
-        " ".join(str(detail[name]) for name in ("detail", "o:errorPath") if detail.get(name))
-        for detail in (details if isinstance(details, list) else [])
-        if isinstance(detail, dict)
-    ]
-    first = [answer.get(name) for name in ("title", "detail", "error_description", "error")]
-    return "; ".join(dict.fromkeys(str(part) for part in [*first, *told] if part))
-
-
-def _is_html(body: bytes) -> bool:
-    return body[:1_000].lstrip()[:1] == b"<"
-
-
-def _html_words(body: bytes, cleaned: Callable[[object, int], str]) -> str:
-    title = re.search(rb"<title[^>]*>(.{0,200}?)</title>", body[:50_000], re.I | re.S)
-    words = cleaned(title.group(1).decode("utf-8", "replace"), 80) if title else ""
-    return f'an HTML page ("{words}")' if words else "an HTML page"
-
-
-def _whole(content: Any) -> int | None:
-    """A count out of JSON; None for what is none, or is more than an offset can be."""
-    if isinstance(content, str) and re.fullmatch(r"[0-9]{1,18}", content):
-        content = int(content)
-    if isinstance(content, bool) or not isinstance(content, int) or not 0 <= content < 2**31:
-        return None
-    return content
-
-
-def _boolean(content: Any) -> bool | None:
-    if isinstance(content, str):
-        return {"true": True, "false": False}.get(content.lower())
-    return content if isinstance(content, bool) else None
