@@ -647,3 +647,13 @@ def test_a_reset_in_the_middle_of_a_full_refresh_leaves_the_refresh_due(database
     summary = run(database_url, source, batch_size=5)
     assert summary.removed == 1
     assert table(database_url) == source.table()
+
+
+def test_a_shift_repaired_on_the_spot_leaves_a_line_in_the_history(database_url: str) -> None:
+    source = ListSource(40)
+    source.on_request = lambda n, request: source.delete(2) if n == 4 else None
+    run(database_url, source, batch_size=5, concurrency=1)
+    lines = rows(database_url, "SELECT action, reason FROM sync_history ORDER BY id")
+    assert [action for action, _ in lines] == ["repair", "refresh", "refreshed"]
+    assert "rows moved" in lines[0][1]
+    assert table(database_url) == source.table()

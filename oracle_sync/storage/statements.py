@@ -12,7 +12,7 @@ from oracle_sync.collection import Collection
 _NOW = "timezone('UTC', now())"
 
 
-def commit(collection: Collection, *, marking: bool, rejecting: bool) -> str:
+def commit(collection: Collection, *, marking: bool, rejecting: bool, repairing: bool) -> str:
     """The rows of a batch and the offset after them, in one statement, thus in one transaction.
 
     Where the state is not what the writer left, `page` is empty and nothing is written. Rows
@@ -83,6 +83,13 @@ def commit(collection: Collection, *, marking: bool, rejecting: bool) -> str:
         )
     if rejecting:
         steps.append(f"rejected AS ({_reject('WHERE EXISTS (SELECT FROM state)')})")
+    if repairing:
+        steps.append("""
+        repaired AS (
+            INSERT INTO sync_history (sync_name, action, from_offset, to_offset, who, reason)
+            SELECT %(sync)s, 'repair', %(before)s, %(after)s, %(holder)s, %(doubt)s
+            WHERE EXISTS (SELECT FROM state)
+        )""")
     counts = {
         "state": "count(*) FROM state",
         "inserted": "count(*) FROM inserted",

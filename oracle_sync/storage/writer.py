@@ -119,7 +119,10 @@ class Writer:
             "met": json.dumps([r.key for r in batch.rejects if r.key]),
         }
         statement = statements.commit(
-            self._collection, marking=state.refreshing, rejecting=bool(batch.rejects)
+            self._collection,
+            marking=state.refreshing,
+            rejecting=bool(batch.rejects),
+            repairing=batch.shift is not None,
         )
 
         def work(connection: Connection) -> Written:

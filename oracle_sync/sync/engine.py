@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from oracle_sync.collection import Collection
 from oracle_sync.errors import OnlyRejects, RowsMoved, SyncError
@@ -48,7 +47,6 @@ class Summary:
     rejected: int = 0
     removed: int = 0
     pages: int = 0
-    commits: int = 0
     shifts: int = 0
     refreshes: int = 0
     seconds: float = 0.0
@@ -60,11 +58,6 @@ class Summary:
     @property
     def rate(self) -> float:
         return self.received / self.seconds if self.seconds > 0 else 0.0
-
-    def numbers(self) -> dict[str, Any]:
-        """Every count by name."""
-        hidden = ("warnings", "sync_name", "expected", "refreshing", "complete")
-        return {name: value for name, value in vars(self).items() if name not in hidden}
 
 
 Report = Callable[[Summary, Batch], None]
@@ -212,7 +205,6 @@ class _Run:
         summary.rejected += len(batch.rejects)
         summary.received += batch.received
         summary.pages += batch.pages
-        summary.commits += 1
         summary.offset_after = state.offset
         summary.total_synced = state.total_synced
         summary.refreshing = state.refreshing
