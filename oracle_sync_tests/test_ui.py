@@ -6,6 +6,7 @@ test in this process can show. With SCREENSHOTS=1 the pictures of the README are
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -157,7 +158,8 @@ def dev(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev
         port = probe.getsockname()[1]
     ours = {name for s in SETTINGS for name in (s.name, f"{s.name}_FILE")} | {"DAGSTER_HOME"}
     mark = uuid.uuid4().hex
-    with SandboxServer(Pod(rows=1480)) as server, (folder / "log").open("w") as log:
+    pod = Pod(rows=1480, password=f"hidden-{mark}")
+    with SandboxServer(pod) as server, (folder / "log").open("w") as log:
         environment = {name: value for name, value in os.environ.items() if name not in ours} | {
             "ORACLE_BASE_URL": server.url,
             "ORACLE_USER": server.pod.user,
@@ -342,3 +344,37 @@ def test_two_runs_launched_at_once_both_succeed(dev: Dev) -> None:
 
     assert [dev.ends(run_id, 60) for run_id in both] == ["SUCCESS", "SUCCESS"]
     assert dev.equal()
+
+
+def test_the_password_is_in_no_answer_of_the_ui_no_tables_of_dagster_and_no_process_arguments(
+    dev: Dev,
+) -> None:
+    good, bad = dev.launch(batch_size=499), dev.launch(batch_size=500)
+    assert [dev.ends(run_id, 60) for run_id in (good, bad)] == ["SUCCESS", "FAILURE"]
+    secret = dev.pod.password
+    told = [
+        dev.ask(
+            """query($id: ID!) { logsForRun(runId: $id) { ... on EventConnection { events {
+                 __typename ... on MessageEvent { message }
+                 ... on ExecutionStepFailureEvent { error { message stack } } } } }
+               runOrError(runId: $id) { ... on Run { runConfigYaml } } }""",
+            id=run_id,
+        )
+        for run_id in (good, bad)
+    ]
+    told.append(dev.ask("{ instance { info } }"))
+    told.append(
+        dev.ask(
+            """{ repositoriesOrError { ... on RepositoryConnection { nodes {
+                 allTopLevelResourceDetails { configFields { name description }
+                   configuredValues { key value } } } } } }"""
+        )
+    )
+    text = json.dumps(told)
+    assert "batch_size must be from 1 to 499" in text
+    assert secret not in text
+    for name in ("event_logs", "runs", "job_ticks", "kvs", "instance_info"):
+        for row in rows(dev.database_url, f"SELECT t::text FROM dagster.{name} t"):
+            assert secret not in row[0]
+    for process in psutil.process_iter(["cmdline"]):
+        assert secret not in " ".join(process.info["cmdline"] or [])
