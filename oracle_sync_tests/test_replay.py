@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from oracle_sync.cli import cli
 from oracle_sync.collection import OPPORTUNITIES
-from oracle_sync.errors import SyncError
+from oracle_sync.errors import SyncError, Unavailable
 from oracle_sync.settings import DEFAULT_SYNC_NAME
 from oracle_sync.storage.database import Database
 from oracle_sync.storage.replay import replay
@@ -91,6 +91,38 @@ def test_an_item_mended_at_the_source_is_closed_by_the_next_full_refresh(databas
 
     assert table(database_url)[str(key)] == "mended"
     assert [at for at, _ in open_rejects(database_url)] == [12]
+
+
+@pytest.mark.parametrize("row_is_there", [True, False])
+def test_a_replay_in_the_middle_of_a_full_refresh_neither_loses_an_item_nor_overwrites_a_row(
+    database_url: str, row_is_there: bool
+) -> None:
+    source = with_two_rejects(database_url)
+    # The third page of the refresh fails: offset 3 has been met by it, offset 12 perhaps not.
+    source.errors = [None, None, Unavailable("gone")]
+    with pytest.raises(Unavailable):
+        run(database_url, source, NAME, batch_size=7, concurrency=1, full_refresh=True)
+    for position in (3, 12):
+        key = source.keys[position]
+        rows(
+            database_url,
+            "UPDATE rejected_items SET raw = %s WHERE at_offset = %s",
+            json.dumps({"OptyId": key, "OptyNumber": "replayed"}),
+            position,
+        )
+        if row_is_there:
+            rows(
+                database_url,
+                "INSERT INTO minimal_opportunities (opportunity_id, opportunity_number) "
+                "VALUES (%s, 'new')",
+                str(key),
+            )
+
+    replay(Database(database_url, OPPORTUNITIES), NAME, "test")
+
+    found = {table(database_url)[str(source.keys[position])] for position in (3, 12)}
+    assert found == {"new" if row_is_there else "replayed"}
+    assert open_rejects(database_url) == []
 
 
 def test_the_commands_show_rejects_replay_them_move_the_offset_and_tell_of_it(

@@ -13,7 +13,7 @@ from typing import Any
 from oracle_sync.storage.connection import many
 from oracle_sync.storage.database import Database
 from oracle_sync.storage.writer import Writer
-from oracle_sync.sync.page import Batch, read_items
+from oracle_sync.sync.page import Batch, Rows, read_items
 
 
 @dataclass
@@ -37,17 +37,26 @@ def replay(database: Database, sync_name: str, holder: str) -> Replayed:
     """
     done = Replayed()
     with database.writer(sync_name, holder) as writer:
-        for item in _open(database, sync_name):
-            _replay_one(database, writer, item, done)
+        items = _open(database, sync_name)
+        read = [
+            read_items([json.loads(item["raw"])], item["at_offset"], database.collection)
+            for item in items
+        ]
+        # Not the writer's `contains`, which in an unfinished full refresh tells what that has met:
+        # rows not met yet are newer all the same, and rejected items are met without being stored.
+        there = _stored(database, [key for rows in read for key in rows.keys])
+        for item, rows in zip(items, read, strict=True):
+            _replay_one(writer, item, rows, there, done)
     return done
 
 
-def _replay_one(database: Database, writer: Writer, item: dict[str, Any], done: Replayed) -> None:
-    rows = read_items([json.loads(item["raw"])], item["at_offset"], database.collection)
+def _replay_one(
+    writer: Writer, item: dict[str, Any], rows: Rows, there: set[str], done: Replayed
+) -> None:
     if rows.rejects:
         done.refused.append(f"offset {item['at_offset']}: {rows.rejects[0].reason}")
         return
-    if writer.contains(rows.keys[0]):
+    if rows.keys[0] in there:
         done.superseded += 1
         writer.resolve(item["id"], "its row had come in the meantime")
         return
@@ -67,7 +76,19 @@ def _replay_one(database: Database, writer: Writer, item: dict[str, Any], done: 
     )
     # Killed before this line, a second replay finds the row there, and closes the item.
     writer.resolve(item["id"], "stored by a replay")
+    there.add(rows.keys[0])
     done.stored += 1
+
+
+def _stored(database: Database, keys: list[str]) -> set[str]:
+    c = database.collection
+    with database.connection("looking for rows") as connection:
+        found = many(
+            connection,
+            f"SELECT {c.key_column} AS key FROM {c.table} WHERE {c.key_column} = ANY(%(keys)s)",
+            {"keys": keys},
+        )
+        return {row["key"] for row in found}
 
 
 def _open(database: Database, sync_name: str) -> list[dict[str, Any]]:
