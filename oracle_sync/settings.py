@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from oracle_sync.collection import OPPORTUNITIES, Collection
 from oracle_sync.errors import SettingError
 
 DEFAULT_SYNC_NAME = "oracle_opportunities"
@@ -57,6 +58,11 @@ SETTINGS = (
     Setting("ORACLE_RETRY_SECONDS", "300", "seconds to keep retrying one request, 0 to 86400"),
     Setting("ORACLE_SYNC_BATCH_SIZE", "5", f"items per request, 1 to {MAX_BATCH_SIZE}"),
     Setting("ORACLE_SYNC_CONCURRENCY", "4", "requests in flight at most, 1 to 64"),
+    Setting(
+        "ORACLE_SYNC_PAGING",
+        "offset",
+        "key: for a pod that is slow at deep offsets; oracle-sync check says whether it takes it",
+    ),
     Setting("DATABASE_URL", "", "a PostgreSQL URL; empty: an embedded PostgreSQL", secret=True),
     Setting(
         "DAGSTER_DATABASE_URL",
@@ -72,8 +78,20 @@ SETTINGS = (
         "percent of the table that one full refresh may remove (10 rows are always allowed)",
     ),
     Setting("ORACLE_SYNC_LOCK_WAIT", "600", "seconds a run waits for another of its name"),
+    Setting(
+        "ORACLE_SYNC_ALERT_WEBHOOK",
+        "",
+        "https://... that is told of failing syncs, in Slack's format; empty: nobody is",
+        secret=True,
+    ),
     Setting("ORACLE_SYNC_HOME", ".oracle_sync", "embedded data, Dagster home, logs"),
+    Setting(
+        "ORACLE_SYNC_FILE",
+        "oracle_sync.toml",
+        "file that declares several syncs, if it is there; empty: none",
+    ),
 )
+_MAY_BE_EMPTY = ("ORACLE_FINDER", "ORACLE_QUERY", "ORACLE_SYNC_FILE")
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 
 
@@ -98,14 +116,19 @@ class OracleSettings:
     ca_bundle: str = ""
     timeout: int = 90
     retry_seconds: int = 300
+    paging: str = "offset"
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """Every value that must not be seen in any output."""
         return tuple(filter(None, (self.password, self.token, self.client_secret)))
 
-    def checked(self) -> OracleSettings:
-        """The same settings, once they can be used.
+    def orders_by(self, name: str) -> bool:
+        """Whether rows come in the ascending order of this one field."""
+        return self.order_by.replace(" ", "") in (name, f"{name}:asc")
+
+    def checked(self, collection: Collection = OPPORTUNITIES) -> OracleSettings:
+        """The same settings, once they can be used to read this collection.
 
         Raises:
             SettingError: naming every setting that is missing or can't be.
@@ -127,6 +150,12 @@ class OracleSettings:
             problems.append("ORACLE_FRAMEWORK_VERSION must be a number from 1 to 9")
         if not re.fullmatch(r"[A-Za-z0-9._-]+", self.api_version):
             problems.append("ORACLE_API_VERSION is a version such as 11.12.1.0, or latest")
+        if self.paging not in ("offset", "key"):
+            problems.append("ORACLE_SYNC_PAGING must be offset or key")
+        if self.paging == "key" and not self.orders_by(collection.key_field):
+            problems.append(
+                f"ORACLE_SYNC_PAGING=key needs ORACLE_ORDER_BY={collection.key_field}:asc"
+            )
         if self.ca_bundle and not Path(self.ca_bundle).is_file():
             problems.append(f"ORACLE_CA_BUNDLE names no file: {self.ca_bundle}")
         if problems:
@@ -147,6 +176,7 @@ class Settings:
     sensor_interval: int
     removal_limit: int
     lock_wait: int
+    alert_webhook: str = field(repr=False)
     home: Path
 
 
@@ -157,7 +187,7 @@ def read(name: str, environ: Mapping[str, str]) -> str:
         SettingError: if the file can't be read.
     """
     setting = _BY_NAME[name]
-    if name in environ and (environ[name] or name in ("ORACLE_FINDER", "ORACLE_QUERY")):
+    if name in environ and (environ[name] or name in _MAY_BE_EMPTY):
         return environ[name].strip()
     path = environ.get(f"{name}_FILE") if setting.secret else None
     if path:
@@ -207,11 +237,12 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         **{
             name: read(f"ORACLE_{name.upper()}", environ)
             for name in OracleSettings.__dataclass_fields__
-            if name not in ("timeout", "retry_seconds", "base_url")
+            if name not in ("timeout", "retry_seconds", "base_url", "paging")
         },
         base_url=read("ORACLE_BASE_URL", environ).rstrip("/"),
         timeout=_number("ORACLE_TIMEOUT", environ, 1, 600),
         retry_seconds=_number("ORACLE_RETRY_SECONDS", environ, 0, 86_400),
+        paging=read("ORACLE_SYNC_PAGING", environ).lower(),
     )
     return Settings(
         oracle=oracle,
@@ -223,6 +254,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         sensor_interval=_number("ORACLE_SYNC_SENSOR_INTERVAL", environ, 1, 86_400),
         removal_limit=_number("ORACLE_SYNC_REMOVAL_LIMIT", environ, 0, 100),
         lock_wait=_number("ORACLE_SYNC_LOCK_WAIT", environ, 0, 86_400),
+        alert_webhook=_webhook("ORACLE_SYNC_ALERT_WEBHOOK", environ),
         home=Path(read("ORACLE_SYNC_HOME", environ)).expanduser().absolute(),
     )
 
@@ -254,6 +286,23 @@ def _database(name: str, environ: Mapping[str, str]) -> str:
         raise SettingError(
             f"{name} is no PostgreSQL URL.",
             f"{name} looks like postgresql://user:password@host:5432/database.",
+        )
+    return url
+
+
+def _webhook(name: str, environ: Mapping[str, str]) -> str:
+    # The whole URL is the secret: unlike other URLs it may hold a query, and is never shown.
+    url = read(name, environ)
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host, parts = None, urlsplit("")
+    plain = parts.scheme == "http" and is_loopback(host)
+    if url and (not host or not (parts.scheme == "https" or plain)):
+        raise SettingError(
+            f"{name} must look like https://host/...; plain http only for loopback.",
+            f"Set {name} in the environment or in .env, or leave it empty.",
         )
     return url
 

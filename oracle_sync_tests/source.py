@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from oracle_sync.errors import RequestRefused, TooSlow
 from oracle_sync.sync.page import Page, PageRequest
 
 FIRST_ID = 300_000_000_000_000
@@ -40,6 +41,9 @@ class ListSource:
         self.total: Callable[[int], int | None] = lambda rows: rows
         self.has_more: Callable[[bool, bool], bool | None] = lambda more, full: more
         self.ignore_offset = False
+        self.by_key = False
+        self.refuse_base = False
+        self.ignore_base = False
         self.empty_with_more_at: int | None = None
         self.too_slow_above: int | None = None
         self.errors: list[BaseException | None] = []
@@ -96,14 +100,18 @@ class ListSource:
                 self.in_flight -= 1
 
     def _answer(self, request: PageRequest) -> Page:
-        from oracle_sync.errors import TooSlow
-
         if self.too_slow_above is not None and request.limit > self.too_slow_above:
             raise TooSlow(f"504 for {request.limit} rows", status=504)
-        offset = 0 if self.ignore_offset else request.offset
+        keys = self.keys
+        if request.base is not None:
+            if self.refuse_base:
+                raise RequestRefused("400 for a condition on the key", status=400)
+            if not self.ignore_base:
+                keys = [key for key in keys if key >= int(request.base.key)]
+        offset = 0 if self.ignore_offset else request.distance
         limit = min(request.limit, self.cap)
-        items = [self.items[key] for key in self.keys[offset : offset + limit]]
-        more = self.has_more(offset + len(items) < len(self.items), len(items) >= limit)
+        items = [self.items[key] for key in keys[offset : offset + limit]]
+        more = self.has_more(offset + len(items) < len(keys), len(items) >= limit)
         if self.empty_with_more_at is not None and request.offset >= self.empty_with_more_at:
             items, more = [], True
         total = self.total(len(self.items)) if request.want_total else None

@@ -34,7 +34,7 @@ from oracle_sync.errors import (
 )
 from oracle_sync.oracle.client import OracleClient
 from oracle_sync.sandbox import Pod, SandboxServer
-from oracle_sync.sync.page import Page, PageRequest
+from oracle_sync.sync.page import Base, Page, PageRequest
 from oracle_sync_tests.web import EMPTY_PAGE, Handler, Web, client, settings
 
 ROOT = "/crmRestApi/resources/11.12.1.0/opportunities"
@@ -111,6 +111,40 @@ def test_values_are_encoded_beyond_the_grammar() -> None:
             "&q=Name%20LIKE%20%27a%2Fb%3Fc%20%22d%22%25%27"
             "&fields=OptyId,OptyNumber&orderBy=OptyId:asc&limit=5&offset=0&onlyData=true"
         )
+
+
+@pytest.mark.parametrize(
+    ("framework", "query", "sent"),
+    [
+        ("", "RecordSet='ALL'", "RecordSet=%27ALL%27;OptyId%3E=77"),
+        ("1", "Name='a';", "Name=%27a%27;OptyId%3E=77"),
+        ("1", "", "OptyId%3E=77"),
+        ("2", "RecordSet='ALL'", "RecordSet=%27ALL%27%20and%20OptyId%20%3E=%2077"),
+        ("9", "", "OptyId%20%3E=%2077"),
+        ("4", "A=1 OR B=2", "%28A=1%20OR%20B=2%29%20and%20OptyId%20%3E=%2077"),
+        ("4", "Factor='x'", "Factor=%27x%27%20and%20OptyId%20%3E=%2077"),
+    ],
+)
+def test_a_base_is_sent_as_a_condition_on_the_key_and_the_distance_from_it(
+    framework: str, query: str, sent: str
+) -> None:
+    with Web(lambda h: h.reply(EMPTY_PAGE)) as web:
+        source = client(web.url, framework_version=framework, query=query)
+        source.fetch(PageRequest(1_010, 6, base=Base("77", 1_000)))
+        path = web.seen[0][1]
+    assert f"&q={sent}&" in path
+    assert "&limit=6&offset=10&" in path
+
+
+def test_a_refusal_of_a_base_says_that_it_was_one(server: SandboxServer) -> None:
+    server.pod.configure(refuse_key_q=True)
+    with pytest.raises(RequestRefused, match="offset 10, limit 6, by key"):
+        client(server).fetch(PageRequest(10, 6, base=Base("77", 5)))
+
+
+@pytest.mark.parametrize("paging", ["offset", "key"])
+def test_a_source_says_whether_it_pages_by_key(paging: str) -> None:
+    assert client("http://localhost:1", paging=paging).by_key is (paging == "key")
 
 
 def test_json_and_gzip_are_asked_for_and_the_client_says_who_it_is() -> None:

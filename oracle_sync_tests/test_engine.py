@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from oracle_sync.collection import OPPORTUNITIES
 from oracle_sync.errors import (
     BadAnswer,
     OnlyRejects,
@@ -20,8 +21,9 @@ from oracle_sync.errors import (
     TooSlow,
     Unavailable,
 )
-from oracle_sync.sync.engine import MAX_REFRESHES, Summary
+from oracle_sync.sync.engine import MAX_REFRESHES, Options, Summary, sync
 from oracle_sync.sync.page import Batch, PageRequest
+from oracle_sync.sync.store import Written
 from oracle_sync_tests.harness import offset, removed, rows, run, state, table, writer
 from oracle_sync_tests.source import FIRST_ID, ListSource, item
 
@@ -117,13 +119,18 @@ def test_never_more_pages_are_asked_for_and_not_committed_than_allowed(
         nonlocal worst
         worst = max(worst, n - committed)
 
-    def report(summary: Summary, batch: Batch) -> None:
-        nonlocal committed
-        committed = summary.pages
-
     source.on_request = asked
-    run(database_url, source, batch_size=5, concurrency=concurrency, report=report)
-    # The report comes after the commit, and the next request may come before the report.
+    with writer(database_url) as store:
+        commit = store.commit
+
+        def counted(batch: Batch) -> Written:
+            nonlocal committed
+            written = commit(batch)
+            committed += batch.pages
+            return written
+
+        store.commit = counted  # type: ignore[method-assign]
+        sync(source, store, OPPORTUNITIES, Options(batch_size=5, concurrency=concurrency))
     assert worst <= concurrency
     assert source.most_in_flight <= concurrency
     assert table(database_url) == source.table()
@@ -657,3 +664,24 @@ def test_a_shift_repaired_on_the_spot_leaves_a_line_in_the_history(database_url:
     assert [action for action, _ in lines] == ["repair", "refresh", "refreshed"]
     assert "rows moved" in lines[0][1]
     assert table(database_url) == source.table()
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_row_inserted_before_a_rewound_offset_is_missed_at_the_end_and_fetched(
+    database_url: str, killed: bool
+) -> None:
+    source = ListSource(20)
+    run(database_url, source, batch_size=5)
+    with writer(database_url) as store:
+        store.move(10, "rewind", "test")
+    source.insert(0)
+    if killed:
+        # The run that adopts the row before the offset does not get to the end.
+        with writer(database_url) as store:
+            store.adopt(str(source.keys[9]))
+
+    summary = run(database_url, source, batch_size=5)
+
+    assert summary.refreshes == 1
+    assert table(database_url) == source.table()
+    assert run(database_url, source, batch_size=5).refreshes == 0

@@ -111,6 +111,18 @@ def test_a_sync_killed_at_random_moments_loses_nothing_and_repeats_no_more_than_
 
 
 @pytest.mark.timeout(300)
+def test_a_sync_that_pages_by_key_is_killed_and_goes_on_in_the_same_way(
+    pod: SandboxServer, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ORACLE_SYNC_PAGING", "key")
+    killed = kill_often(pod, database_url, KILLS // 4)
+    assert killed == KILLS // 4, "the sync ended before it could be killed"
+    assert stored(database_url) == pod.pod.snapshot()
+    assert offset_and_rows(database_url) == (ROWS, ROWS)
+    assert any("OptyId%3E=" in entry["path"] for entry in pod.log)
+
+
+@pytest.mark.timeout(300)
 def test_a_full_refresh_killed_at_random_moments_goes_on_where_it_was_and_ends_equal_to_the_source(
     pod: SandboxServer, database_url: str
 ) -> None:

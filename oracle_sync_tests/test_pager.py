@@ -154,6 +154,8 @@ def test_closing_a_fetcher_does_not_wait_and_tells_the_source_to_stop() -> None:
     began, stop_seen = threading.Event(), threading.Event()
 
     class Hanging:
+        by_key = False
+
         def fetch(self, request: PageRequest, stopped: threading.Event) -> Page:
             began.set()
             if stopped.wait(10):

@@ -299,6 +299,17 @@ def test_the_grammar_of_q_depends_on_the_framework(server: SandboxServer) -> Non
     assert "Nope" in refusal(server, q="Nope=1")
 
 
+def test_q_may_refuse_or_pass_over_a_condition_on_the_key(server: SandboxServer) -> None:
+    key = server.pod.ids()[140]
+    asked: dict[str, Any] = {"q": f"RecordSet='ALL';OptyId>={key}", "limit": 499}
+    assert page(server, **asked)["count"] == 10
+    server.pod.configure(ignore_key_q=True)
+    assert page(server, **asked)["count"] == 150
+    server.pod.configure(refuse_key_q=True)
+    assert "OptyId" in refusal(server, **asked)
+    assert page(server, q="RecordSet='ALL'")["count"] == 25
+
+
 def test_q_reads_quoted_text_with_separators_in_it(server: SandboxServer) -> None:
     key = server.pod.ids()[0]
     server.pod.change(key, Name="a; b and c")

@@ -6,6 +6,7 @@ Belongs here: `settings` and `errors.clean` alone. Does not belong here: whether
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oracle_sync import errors
+from oracle_sync.collection import OPPORTUNITIES
 from oracle_sync.errors import SettingError, clean
 from oracle_sync.settings import SETTINGS, OracleSettings, environment, is_loopback, load, read
 
@@ -211,6 +213,34 @@ def test_what_is_no_plain_address_is_refused_without_repeating_it(url: str) -> N
     words = refused({"ORACLE_BASE_URL": url})
     assert "ORACLE_BASE_URL" in words
     assert "geheim" not in words
+
+
+# Paging
+
+
+@pytest.mark.parametrize("order", ["OptyId", "OptyId:asc", " OptyId : asc"])
+@pytest.mark.parametrize("paging", ["key", " Key"])
+def test_paging_by_key_takes_the_order_of_the_key(order: str, paging: str) -> None:
+    chosen = GOOD | {"ORACLE_SYNC_PAGING": paging, "ORACLE_ORDER_BY": order}
+    assert load(chosen).oracle.checked().paging == "key"
+
+
+@pytest.mark.parametrize("order", ["OptyId:desc", "Name:asc,OptyId:asc", "OptyNumber", "optyid"])
+def test_paging_by_key_is_refused_in_any_other_order(order: str) -> None:
+    words = refused({"ORACLE_SYNC_PAGING": "key", "ORACLE_ORDER_BY": order})
+    assert "ORACLE_ORDER_BY=OptyId:asc" in words
+    assert load(GOOD | {"ORACLE_ORDER_BY": order}).oracle.checked().paging == "offset"
+
+
+def test_the_order_has_to_be_that_of_the_collection_that_is_read() -> None:
+    other = replace(OPPORTUNITIES, key_field="PartyId")
+    chosen = load(GOOD | {"ORACLE_SYNC_PAGING": "key"}).oracle
+    with pytest.raises(SettingError, match="ORACLE_ORDER_BY=PartyId:asc"):
+        chosen.checked(other)
+
+
+def test_another_way_of_paging_is_refused() -> None:
+    assert "ORACLE_SYNC_PAGING must be offset or key" in refused({"ORACLE_SYNC_PAGING": "page"})
 
 
 # Signing in

@@ -11,6 +11,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -87,7 +88,7 @@ class OracleClient:
         Raises:
             SettingError: if they can't be used.
         """
-        self._settings = settings.checked()
+        self._settings = settings.checked(collection)
         self._collection = collection
         self._on_notice = on_notice
         self._local = threading.local()
@@ -100,19 +101,22 @@ class OracleClient:
         self.retries = 0
         """How many of them were tries after the first."""
 
+    @property
+    def by_key(self) -> bool:
+        """See `Source.by_key`."""
+        return self._settings.paging == "key"
+
     def fetch(self, request: PageRequest, stopped: threading.Event | None = None) -> Page:
         """Get one page. See `Source.fetch`."""
         if request.want_total and self._totals_refused:
-            request = PageRequest(request.offset, request.limit)
+            request = replace(request, want_total=False)
         try:
             return self._page(request, stopped or threading.Event())
         except RequestRefused as error:
             # One pod was seen to answer 400 to totalResults next to other parameters.
             if not request.want_total or error.status != 400:
                 raise
-            page = self._page(
-                PageRequest(request.offset, request.limit), stopped or threading.Event()
-            )
+            page = self._page(replace(request, want_total=False), stopped or threading.Event())
             self._totals_refused = True
             return page
 
@@ -120,7 +124,7 @@ class OracleClient:
 
     def _page(self, request: PageRequest, stopped: threading.Event) -> Page:
         url = page_url(self._settings, self._collection, request)
-        place = f"offset {request.offset}, limit {request.limit}"
+        place = _place(request)
         answer, throttled, seconds = self._json(url, place, stopped)
         return self._checked(request, answer, throttled, seconds)
 
@@ -320,7 +324,7 @@ class OracleClient:
 
     def _checked(self, request: PageRequest, answer: Any, throttled: int, seconds: float) -> Page:
         """A page out of the JSON, once it is one."""
-        place = f"offset {request.offset}, limit {request.limit}"
+        place = _place(request)
         if not isinstance(answer, dict):
             raise BadAnswer(f"The server's JSON is no page: it is not an object ({place}).", _LOOK)
         items = answer.get("items", [])
@@ -351,6 +355,11 @@ class OracleClient:
 
 
 _LOOK = "Run oracle-sync check; if it persists, the server or something before it is at fault."
+
+
+def _place(request: PageRequest) -> str:
+    place = f"offset {request.offset}, limit {request.limit}"
+    return f"{place}, by key" if request.base else place
 
 
 def _reach(answered: bool) -> str:

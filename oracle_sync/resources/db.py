@@ -11,8 +11,8 @@ from pydantic import Field
 
 from oracle_sync.collection import OPPORTUNITIES
 from oracle_sync.resources.oracle import SECRET, nothing
-from oracle_sync.settings import load
 from oracle_sync.storage.database import Database, url_of
+from oracle_sync.syncs import PLAIN, Sync
 
 
 class DbResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -24,10 +24,10 @@ class DbResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         json_schema_extra=SECRET,
     )
 
-    def database(self) -> Database:
-        """The database; its tables are made or brought up to date on first use.
+    def database(self, sync: Sync = PLAIN) -> Database:
+        """A sync's database; its tables are made or brought up to date on first use.
 
         Raises:
             StoreError, SettingError: if the embedded server does not start.
         """
-        return Database(self.url or url_of(load()), OPPORTUNITIES)
+        return Database(self.url or url_of(sync.settings()), OPPORTUNITIES, sync.schema)

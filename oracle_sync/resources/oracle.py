@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
 from pydantic.config import JsonDict
 
 from oracle_sync.collection import OPPORTUNITIES
+from oracle_sync.errors import SettingError
 from oracle_sync.oracle.client import OracleClient
-from oracle_sync.settings import OracleSettings, load
+from oracle_sync.settings import OracleSettings
+from oracle_sync.syncs import PLAIN, Sync
 
 # The key that Dagster 1.13 reads to mask a field in its UI. It masks the default as well, even
 # none at all, and offers ******** as the value in the Launchpad; so a secret field gets its None
@@ -65,20 +68,39 @@ class OracleResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     ca_bundle: str | None = Field(default=None, description=_unset("ORACLE_CA_BUNDLE"))
     timeout: int | None = Field(default=None, description=_unset("ORACLE_TIMEOUT"))
     retry_seconds: int | None = Field(default=None, description=_unset("ORACLE_RETRY_SECONDS"))
+    paging: str | None = Field(default=None, description=_unset("ORACLE_SYNC_PAGING"))
 
-    def settings(self) -> OracleSettings:
-        """The fields over the environment.
+    def settings(self, sync: Sync = PLAIN) -> OracleSettings:
+        """The fields over the settings of a sync.
 
         Raises:
-            SettingError: if a setting is out of bounds.
+            SettingError: if a setting is out of bounds, or could go to the wrong pod.
         """
         given = {name: getattr(self, name) for name in OracleSettings.__dataclass_fields__}
-        return replace(load().oracle, **{k: v for k, v in given.items() if v is not None})
+        given = {name: value for name, value in given.items() if value is not None}
+        if given and sync.own:
+            raise SettingError(
+                f"The resource oracle was given {', '.join(sorted(given))} in code, and the sync "
+                f"{sync.name} has settings of its own.",
+                "Give settings in one place only: in code, or in the file of ORACLE_SYNC_FILE.",
+            )
+        return replace(sync.settings().oracle, **given)
 
-    def client(self, on_notice: Callable[[str], None] = lambda _: None) -> OracleClient:
+    def client(
+        self,
+        sync: Sync = PLAIN,
+        on_notice: Callable[[str], None] = lambda _: None,
+        **instead: Any,
+    ) -> OracleClient:
         """A client for any number of threads; nothing is sent yet.
+
+        Args:
+            sync: whose pod is asked.
+            on_notice: told of each wait before another try.
+            instead: settings in place of the given ones.
 
         Raises:
             SettingError: naming what is missing.
         """
-        return OracleClient(self.settings(), OPPORTUNITIES, on_notice)
+        settings = replace(self.settings(sync), **instead)
+        return OracleClient(settings, OPPORTUNITIES, on_notice)

@@ -54,6 +54,8 @@ class Rules(Protocol):
 
     max_limit: int
     reject_recordset_q: bool
+    refuse_key_q: bool
+    ignore_key_q: bool
     unquoted_finder: bool
     refuse_total: bool
 
@@ -197,6 +199,10 @@ def _conditions(text: str, framework: int, rules: Rules) -> tuple[Condition, ...
         clause = _CLAUSE.fullmatch(part)
         if clause is None:
             raise BadRequest(f"The query {text} cannot be parsed.", "q")
+        if clause[1] == "OptyId" and rules.refuse_key_q:
+            raise BadRequest("Attribute OptyId cannot be used in a query.", "q")
+        if clause[1] == "OptyId" and rules.ignore_key_q:
+            continue
         if clause[1] != "RecordSet":
             conditions.append(_condition(clause, "q"))
         elif rules.reject_recordset_q or clause[2] != "=":

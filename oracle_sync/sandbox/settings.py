@@ -31,6 +31,10 @@ class PodSettings:
     visible_share: float = 1.0
     """The share of rows, 0 to 1, that are seen through the finder."""
     reject_recordset_q: bool = False
+    refuse_key_q: bool = False
+    """Whether a comparison of OptyId in `q` is answered with 400."""
+    ignore_key_q: bool = False
+    """Whether it is passed over, as if it were not there."""
     unquoted_finder: bool = False
     """Whether quoted values in a finder are refused."""
     refuse_total: bool = False

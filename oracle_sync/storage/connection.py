@@ -6,10 +6,11 @@ here: tables and statements.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
@@ -34,6 +35,9 @@ SET enable_hashjoin = off;
 SET enable_mergejoin = off;
 """
 
+# As `in_schema` writes it, at the end of a URL.
+_SCHEMA = re.compile(r"[?&]options=-csearch_path%3D(\w+)$")
+
 # PostgreSQL's error codes (Appendix A of its manual), by what to do about them.
 _PASSING = ("08", "57P01", "57P02", "57P03", "40001", "40P01", "53300", "55P03", "57014", "25006")
 _ADVICE = {
@@ -52,12 +56,16 @@ def connect(url: str, application: str = "oracle_sync") -> Connection:
 
     Dead links are noticed by TCP keepalives within about a minute.
 
+    A schema that `in_schema` put into the URL is set once connected: PgBouncer refuses it at the
+    start or, where told to ignore it, drops it without a word, and the tables would be others.
+
     Raises:
         StoreUnavailable, StoreRefused: if there is no server, or it won't have us.
     """
+    schema = _SCHEMA.search(url)
     with errors(url, "connecting to the database"):
         connection = psycopg2.connect(
-            url,
+            _SCHEMA.sub("", url),
             application_name=application,
             connect_timeout=10,
             keepalives=1,
@@ -69,7 +77,51 @@ def connect(url: str, application: str = "oracle_sync") -> Connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute(_SESSION)
+            if schema:
+                cursor.execute(f"SET search_path = {schema[1]}")
     return connection
+
+
+def in_schema(url: str, schema: str) -> str:
+    """The URL, with connections that find their tables in `schema`."""
+    separator = "&" if "?" in url else "?"
+    return f"{url}{separator}{urlencode({'options': f'-csearch_path={schema}'})}"
+
+
+def demand_schema(url: str, schema: str) -> None:
+    """See that connections made by the URL alone, as Dagster makes them, are in `schema`.
+
+    Raises:
+        StoreRefused: if a pooler keeps them from it.
+        StoreUnavailable: if there is no server.
+    """
+    try:
+        connection = psycopg2.connect(url, connect_timeout=10)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SHOW search_path")
+                heard = cursor.fetchone() == (schema,)
+        finally:
+            connection.close()
+    except psycopg2.Error as error:
+        if "startup parameter" not in str(error):
+            raise translated(error, url, "connecting to the database") from error
+        heard = False
+    if not heard:
+        raise StoreRefused(
+            f"A pooler keeps Dagster's connections from the schema {schema}.",
+            "Set DAGSTER_DATABASE_URL to PostgreSQL itself, or to a database of Dagster's own; "
+            "see docs/operations.md.",
+        )
+
+
+def make_schema(connection: Connection, schema: str) -> None:
+    """Make a schema that is not there."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT FROM pg_namespace WHERE nspname = %s", (schema,))
+        if cursor.fetchone() is None:
+            # IF NOT EXISTS alone would need the right to create schemas at each start.
+            cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
 
 
 @contextmanager

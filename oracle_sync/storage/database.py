@@ -5,18 +5,22 @@ Belongs here: putting the parts of this package together. Does not belong here: 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from psycopg2.extensions import connection as Connection
 
 from oracle_sync.collection import Collection
+from oracle_sync.errors import SettingError
 from oracle_sync.settings import Settings
 from oracle_sync.storage import embedded, schema, state
-from oracle_sync.storage.connection import connect, errors
+from oracle_sync.storage.connection import connect, errors, in_schema
 from oracle_sync.storage.writer import Writer
 from oracle_sync.sync.store import State
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def url_of(settings: Settings) -> str:
@@ -27,8 +31,16 @@ def url_of(settings: Settings) -> str:
 class Database:
     """A database whose tables are there: the first use of each object sees to that."""
 
-    def __init__(self, url: str, collection: Collection) -> None:
-        self.url = url
+    def __init__(self, url: str, collection: Collection, schema: str = "") -> None:
+        """Nothing is connected yet.
+
+        Args:
+            url: of the database.
+            collection: whose tables they are.
+            schema: of PostgreSQL, where they are; empty: the one that connections have.
+        """
+        self.url = in_schema(url, schema) if schema else url
+        self.schema = schema
         self.collection = collection
         self._prepared = False
 
@@ -38,7 +50,7 @@ class Database:
         connection = connect(self.url)
         try:
             if not self._prepared:
-                schema.ensure(connection, self.url)
+                schema.ensure(connection, self.url, self.schema)
                 self._prepared = True
             with errors(self.url, doing):
                 yield connection
@@ -79,24 +91,45 @@ class Database:
             )
             connection.rollback()
 
-    def latest(self, limit: int) -> list[tuple[Any, ...]]:
-        """Key, value and time of the rows that came last."""
+    def details(self, sync_name: str, rows: int) -> dict[str, Any]:
+        """The status; and the table's whole name, and key, value and time of its latest rows."""
         c = self.collection
-        with self.connection("reading rows") as connection, connection.cursor() as cursor:
+        with self.connection("reading what is stored") as connection, connection.cursor() as cursor:
+            found = state.status(connection, c, sync_name)
+            assert found is not None
+            cursor.execute("SELECT current_database(), current_schema()")
+            database, schema_name = cursor.fetchone() or ("", "")
             cursor.execute(
                 f"SELECT {c.key_column}, {c.value_column}, synced_at FROM {c.table} "
                 "ORDER BY id DESC LIMIT %s",
-                (limit,),
+                (rows,),
             )
-            return cursor.fetchall()
+            return found | {
+                "table_name": f"{database}.{schema_name}.{c.table}",
+                "latest": cursor.fetchall(),
+            }
 
-    def table_name(self) -> str:
-        """The table's name as database.schema.table."""
-        with self.connection("reading the table's name") as connection, connection.cursor() as c:
-            c.execute("SELECT current_database(), current_schema()")
-            row = c.fetchone()
-            assert row is not None
-            return f"{row[0]}.{row[1]}.{self.collection.table}"
+    def frame(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """The table as a data frame in the order of its ids, or some of its columns.
+
+        Raises:
+            SettingError: if it has no such column.
+        """
+        import pandas as pd
+        from psycopg2 import sql
+
+        with self.connection("reading the table") as connection, connection.cursor() as cursor:
+            cursor.execute(f"SELECT * FROM {self.collection.table} LIMIT 0")
+            known = [column.name for column in cursor.description or ()]
+            chosen = known if columns is None else list(columns)
+            if not chosen or not set(chosen) <= set(known):
+                raise SettingError(
+                    f"{self.collection.table} has no columns {chosen}; it has {', '.join(known)}."
+                )
+            names = sql.SQL(", ").join(map(sql.Identifier, chosen))
+            table = sql.Identifier(self.collection.table)
+            cursor.execute(sql.SQL("SELECT {} FROM {} ORDER BY id").format(names, table))
+            return pd.DataFrame.from_records(cursor.fetchall(), columns=chosen)
 
     def writer(
         self,

@@ -12,14 +12,15 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from oracle_sync.errors import StoreRefused, clean
-from oracle_sync.storage.connection import connect, errors
+from oracle_sync.storage.connection import connect, errors, make_schema
 
 HEAD = "0001"
 """The newest migration. Known here so that a database that is up to date costs one query, and
 not the import of Alembic and SQLAlchemy."""
 
 VERSION_TABLE = "oracle_sync_version"
-_LOCK = "hashtextextended('oracle_sync migrations ' || current_schema(), 0)"
+# Not current_schema, which is null where the schema is yet to be made.
+_LOCK = "hashtextextended('oracle_sync migrations ' || current_setting('search_path'), 0)"
 
 
 def version(connection: Connection) -> str | None:
@@ -33,8 +34,10 @@ def version(connection: Connection) -> str | None:
         return None
 
 
-def ensure(connection: Connection, url: str) -> None:
+def ensure(connection: Connection, url: str, schema: str = "") -> None:
     """Apply what is missing. Two processes starting at once do no harm: the second one waits.
+
+    `schema` is made first if it is not there; empty: the one that the connection has.
 
     Raises:
         StoreRefused: if the role may not change the schema, or the schema is of a later version.
@@ -56,6 +59,8 @@ def ensure(connection: Connection, url: str) -> None:
             with migrating.cursor() as cursor:
                 cursor.execute("SET lock_timeout = 0; SET statement_timeout = 0")
                 cursor.execute(f"SELECT pg_advisory_lock({_LOCK})")
+            if schema:
+                make_schema(migrating, schema)
             if version(migrating) != HEAD:
                 _upgrade(migrating)
     finally:

@@ -7,6 +7,7 @@ belong here: what is written.
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -14,12 +15,15 @@ from typing import Any, TypeVar
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
-from oracle_sync.errors import Fenced, Locked, StoreRefused, SyncError
+from oracle_sync.errors import Fenced, Locked, StoreRefused, StoreUnavailable, SyncError
 from oracle_sync.storage.connection import connect, errors, one, passing, translated
 from oracle_sync.storage.state import COLUMNS, LOCK_KEY, lock_holder, read_state
 from oracle_sync.sync.store import State
 
 T = TypeVar("T")
+
+LOCK_NAME = "oracle_sync lock"
+"""What pg_stat_activity shows of the connection that holds a lock."""
 
 
 class Session:
@@ -43,18 +47,26 @@ class Session:
         self.sync_name = sync_name
         self.holder = holder
         self.retries = 0
+        self._closed = threading.Event()
         self._retry_seconds = retry_seconds
         self._data: Connection | None = None
         self._lock: Connection | None = None
         try:
-            self._take_lock(wait, on_wait)
+            self._lock = connect(url, LOCK_NAME)
+            self._data = connect(url)
+            self._demand_sessions_of_their_own(self._lock, self._data)
+            self._take_lock(self._lock, wait, on_wait)
             self.entered = self._enter()
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
-        """Give the lock back."""
+        """Give the lock back; work of another thread that is tried again and again ends."""
+        self._closed.set()
+        self._disconnect()
+
+    def _disconnect(self) -> None:
         for connection in (self._data, self._lock):
             if connection is not None:
                 connection.close()
@@ -77,6 +89,8 @@ class Session:
         """
         deadline, delay = time.monotonic() + self._retry_seconds, 0.1
         while True:
+            if self._closed.is_set():
+                raise StoreUnavailable(f"Stopped while {doing}.")
             try:
                 if self._data is None:
                     done = landed(self._return())
@@ -93,8 +107,8 @@ class Session:
             self.retries += 1
             # A new connection even where the old one seems sound: after a failover it may lead
             # to a server that has become read-only.
-            self.close()
-            time.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+            self._disconnect()
+            self._closed.wait(delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
             delay = min(delay * 2, 5.0)
 
     def one(
@@ -123,14 +137,33 @@ class Session:
             "Look for other programs that write sync_state, such as the old script.",
         )
 
-    def _take_lock(self, wait: float, on_wait: Callable[[str], None]) -> None:
+    def _demand_sessions_of_their_own(self, lock: Connection, data: Connection) -> None:
+        """See that no pooler shares the server's sessions, before the lock is taken.
+
+        In PgBouncer's transaction mode the session of a client that is idle goes to the next one
+        that asks. The lock would go with it, and stay taken there for as long as PgBouncer keeps
+        that session, whoever else comes.
+        """
+        query = "SELECT pg_backend_pid() AS pid"
+        with errors(self.url, "looking at the server's sessions"):
+            first = self.one(lock, query)
+            if first != self.one(data, query) and first == self.one(lock, query):
+                return
+            for connection in (lock, data):
+                with connection.cursor() as cursor:
+                    # The sessions go on to others, who know nothing of our settings.
+                    cursor.execute("DISCARD ALL")
+        raise StoreRefused(
+            "The lock can't be held: DATABASE_URL leads through a pooler that shares "
+            "server sessions (PgBouncer in transaction mode).",
+            "Use session mode, or connect to PostgreSQL itself.",
+        )
+
+    def _take_lock(self, lock: Connection, wait: float, on_wait: Callable[[str], None]) -> None:
         deadline, told = time.monotonic() + wait, ""
-        self._lock = connect(self.url, "oracle_sync lock")
         with errors(self.url, "taking the lock"):
-            while not self.one(self._lock, f"SELECT pg_try_advisory_lock({LOCK_KEY}) AS got")[
-                "got"
-            ]:
-                who = lock_holder(self._lock, self.sync_name) or "another session"
+            while not self.one(lock, f"SELECT pg_try_advisory_lock({LOCK_KEY}) AS got")["got"]:
+                who = lock_holder(lock, self.sync_name) or "another session"
                 if time.monotonic() >= deadline:
                     raise Locked(f"{self.sync_name} is being synced by {who}.")
                 if who != told:
@@ -139,17 +172,7 @@ class Session:
                 time.sleep(min(0.2, max(0.0, deadline - time.monotonic())))
 
     def _enter(self) -> State:
-        self._data = connect(self.url)
-        query = "SELECT pg_backend_pid() AS pid"
         with errors(self.url, "claiming the sync"):
-            if self.one(self._lock, query) == self.one(self._data, query):
-                # In PgBouncer's transaction mode an idle client's server session goes to the
-                # next client that asks, and with it the lock.
-                raise StoreRefused(
-                    "The lock can't be held: DATABASE_URL leads through a pooler that shares "
-                    "server sessions (PgBouncer in transaction mode).",
-                    "Use session mode, or connect to PostgreSQL itself.",
-                )
             row = self.one(
                 self._data,
                 f"""
@@ -170,7 +193,8 @@ class Session:
         try:
             self._still_ours(data)
             # The server may not have noticed yet that our old session is gone.
-            self._take_lock(self._retry_seconds, lambda _: None)
+            self._lock = connect(self.url, LOCK_NAME)
+            self._take_lock(self._lock, self._retry_seconds, lambda _: None)
             found = self._still_ours(data)
         except BaseException:
             data.close()

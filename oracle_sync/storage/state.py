@@ -28,6 +28,14 @@ COLUMNS = """
 # current_schema: two installations in schemas of one database do not lock each other out.
 LOCK_KEY = "hashtextextended('oracle_sync ' || current_schema() || '.' || %(sync)s, 0)"
 
+# Rows that Oracle counted and that lie beyond the offset; null where it gave no count.
+LAG = """
+    CASE WHEN source_total IS NOT NULL
+    THEN greatest(0, source_total - coalesce(current_offset, 0)) END
+"""
+# By the database's clock, which wrote the time as well.
+SINCE_SUCCESS = "extract(epoch FROM now() - last_success_at)::float8"
+
 
 def read_state(connection: Connection, sync_name: str) -> State | None:
     """The row of `sync_state`, or None where this name has never been synced."""
@@ -108,10 +116,16 @@ def status(connection: Connection, collection: Collection, sync_name: str) -> di
     counts = one(
         connection,
         f"""
-        SELECT (SELECT count(*) FROM {collection.table}) AS rows,
+        SELECT {LAG} AS lag, {SINCE_SUCCESS} AS seconds_since_success,
+               (SELECT count(*) FROM {collection.table}) AS rows,
+               (SELECT CASE WHEN count(*) > 1 THEN
+                    (SELECT count(*) FROM {collection.table}
+                     WHERE sync_names @> ARRAY[%(sync)s]::varchar[])
+                END FROM sync_state) AS own_rows,
                (SELECT count(*) FROM {collection.removed_table}) AS removed,
                (SELECT count(*) FROM rejected_items
                 WHERE sync_name = %(sync)s AND resolved_at IS NULL) AS rejected
+        FROM sync_state WHERE sync_name = %(sync)s
         """,
         {"sync": sync_name},
     )
@@ -123,9 +137,12 @@ def status(connection: Connection, collection: Collection, sync_name: str) -> di
         """,
         {"sync": sync_name},
     )
+    assert counts is not None
+    if counts["own_rows"] is None:
+        counts["own_rows"] = counts["rows"]
     return (
         asdict(state)
-        | (counts or {})
+        | counts
         | {
             "table": collection.table,
             "running": lock_holder(connection, sync_name),

@@ -10,8 +10,10 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
+import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from oracle_sync.collection import Collection
@@ -87,6 +89,16 @@ class Writer:
             ]
         )
 
+    def missing(self) -> int:
+        """Items that the offset counts and that are neither stored nor set aside.
+
+        Told of an adopted anchor only, until the next refresh; else 0.
+        """
+        query = statements.count_kept(self._collection)
+        one = self._session.one
+        kept = self._session.attempt("counting rows", lambda c: one(c, query))["kept"]
+        return 0 if kept is None else max(0, self.state.offset - int(kept))
+
     def commit(self, batch: Batch) -> Written:
         """Write a batch and the offset it reaches, in one statement and so in one transaction.
 
@@ -118,15 +130,20 @@ class Writer:
             # A row that Oracle still has is not gone because its new value can't be stored.
             "met": json.dumps([r.key for r in batch.rejects if r.key]),
         }
-        statement = statements.commit(
+        statement = partial(
+            statements.commit,
             self._collection,
             marking=state.refreshing,
             rejecting=bool(batch.rejects),
             repairing=batch.shift is not None,
+            extras=bool(extras),
         )
 
         def work(connection: Connection) -> Written:
-            row = session.one(connection, statement, **parameters)
+            try:
+                row = session.one(connection, statement(racing=False), **parameters)
+            except psycopg2.errors.UniqueViolation:
+                row = session.one(connection, statement(racing=True), **parameters)
             if not row["state"]:
                 raise session.fenced(read_state(connection, session.sync_name))
             return Written(
@@ -319,8 +336,9 @@ def _removable(rows: int, limit: int) -> int:
 
 def _distinct(batch: Batch) -> tuple[list[str], list[str | None], list[str | None]]:
     """The batch's columns without all but the last of each key: an upsert takes none twice."""
-    if len(set(batch.keys)) == len(batch.keys):
-        return batch.keys, batch.values, batch.extras
+    if not any(batch.extras):
+        rows = dict(zip(batch.keys, batch.values, strict=True))
+        return list(rows), list(rows.values()), []
     last = {key: position for position, key in enumerate(batch.keys)}
     chosen = list(last.values())
     return (

@@ -9,6 +9,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from oracle_sync.collection import Collection
@@ -19,6 +21,10 @@ from oracle_sync.sync.store import Store, Written
 
 MAX_REFRESHES = 3
 """Full refreshes that one run tries while the collection keeps moving under it."""
+
+
+INTERRUPT_SECONDS = 10.0
+"""How long an interrupted run waits for a commit that is under way."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +120,9 @@ class _Run:
             if store.state.refreshing:
                 summary.removed += store.finish_refresh(self._options.removal_limit)
                 summary.refreshing, summary.complete = False, True
-            if store.state.doubt is None:
+            # Rows that came in before an adopted anchor are not shown by that row alone.
+            short = store.state.doubt is None and store.missing() > 0
+            if store.state.doubt is None and not short:
                 break
             if summary.refreshes >= MAX_REFRESHES:
                 summary.warnings.append(
@@ -123,7 +131,7 @@ class _Run:
                     "that is not certain. The next run refreshes again."
                 )
                 break
-            self._refresh(store.state.doubt)
+            self._refresh(store.state.doubt or "the table has fewer rows than the offset counts")
         self._end()
 
     def note_failure(self, error: SyncError) -> None:
@@ -168,8 +176,7 @@ class _Run:
                 concurrency=self._options.concurrency,
             )
             try:
-                for batch in pager.batches():
-                    self._account(self._store.commit(batch), batch, pager)
+                self._commit_all(pager)
                 return
             except RowsMoved as moved:
                 if self.summary.refreshes >= MAX_REFRESHES:
@@ -178,6 +185,36 @@ class _Run:
             finally:
                 pager.close()
                 self.summary.shifts += pager.shifts
+                warning = pager.bases.warning
+                if warning and warning not in self.summary.warnings:
+                    self.summary.warnings.append(warning)
+
+    def _commit_all(self, pager: Pager) -> None:
+        """Commit batch after batch, each while the next one is fetched and read."""
+        writer = ThreadPoolExecutor(1, "oracle-sync-commit")
+        batch: Batch | None = None
+
+        def settle() -> None:
+            if pager.writing is not None and batch is not None:
+                done, pager.writing = pager.writing, None
+                self._account(done.result(), batch, pager)
+
+        try:
+            for following in pager.batches():
+                settle()
+                batch = following
+                pager.writing = writer.submit(self._store.commit, batch)
+            settle()
+        except SyncError:
+            # What was handed over before is stored, and told, first.
+            settle()
+            raise
+        finally:
+            # Only after an interrupt is there still one; it mostly takes milliseconds.
+            if pager.writing is not None and wait([pager.writing], INTERRUPT_SECONDS).done:
+                with suppress(SyncError):
+                    settle()
+            writer.shutdown(wait=False)
 
     def _adopt(self) -> None:
         """Find the anchor of a state that has none: one that the script left, or set by hand.

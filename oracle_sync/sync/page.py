@@ -24,12 +24,31 @@ _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 @dataclass(frozen=True)
+class Base:
+    """A row to count from instead of the first one: its key, and the offset it is taken to have."""
+
+    key: str
+    offset: int
+
+
+@dataclass(frozen=True)
 class PageRequest:
-    """Ask for `limit` items from `offset` on; `want_total` also for the estimated row count."""
+    """Ask for `limit` items from `offset` on; `want_total` also for the estimated row count.
+
+    `offset` counts from the first row of the collection, with a `base` too: what is sent then is
+    the base's key and the distance from it. Such a request wants no total, which would be that of
+    the rows from the base on.
+    """
 
     offset: int
     limit: int
     want_total: bool = False
+    base: Base | None = None
+
+    @property
+    def distance(self) -> int:
+        """The offset from the base on, which is what the server has to skip."""
+        return self.offset - (self.base.offset if self.base else 0)
 
 
 @dataclass
@@ -57,6 +76,10 @@ class Page:
 
 class Source(Protocol):
     """Where pages come from. `fetch` is called from several threads at once."""
+
+    @property
+    def by_key(self) -> bool:
+        """Whether requests may have a base."""
 
     def fetch(self, request: PageRequest, stopped: threading.Event) -> Page:
         """Get one page, retrying as the source sees fit, until `stopped` is set.
@@ -149,7 +172,7 @@ def _read_columns(items: Sequence[Any], collection: Collection) -> Rows | None:
     keys: list[str] = list(map(str, raw_keys)) if int in key_types else raw_keys
     if not all(keys) or max(map(len, keys), default=0) > MAX_KEY_LENGTH:
         return None
-    if any(len(item) > 2 for item in items):
+    if max(map(len, items), default=0) > 2:
         return None
     if not _storable("".join(keys)) or not _storable("".join(filter(None, values))):
         return None

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
+from typing import Any
 
 from oracle_sync.collection import Collection
 from oracle_sync.errors import BadAnswer, OnlyRejects, RowsMoved, SyncError, TooSlow, clean
 from oracle_sync.settings import MAX_BATCH_SIZE
+from oracle_sync.sync.bases import Bases
 from oracle_sync.sync.fetcher import Fetcher, Window
-from oracle_sync.sync.page import Batch, Page, PageRequest, Reject, Rows, Source, read_items
+from oracle_sync.sync.page import Base, Batch, Page, PageRequest, Reject, Rows, Source, read_items
 
 REMEMBERED_ROWS = 5_000
 """Rows of this walk kept in memory, among which a small shift is looked for."""
@@ -35,8 +37,9 @@ class _Joined:
 
 
 class Pager:
-    """One walk. Iterating gives batches; asking for the next one says the last is committed.
+    """One walk. Iterating gives batches; asking for the next one says that the last is committed.
 
+    Or that it is being committed: then `writing` has to be set first, and says when it is done.
     At most `concurrency` pages are asked for and not committed at any time, so that this is also
     the most that has to be asked for again after a crash.
     """
@@ -58,11 +61,12 @@ class Pager:
         self._window = Window(concurrency)
         self._fetcher = Fetcher(source, concurrency)
         self._pending: deque[tuple[PageRequest, Future[Page]]] = deque()
-        self._committing = 0
+        self._taken = 0
         self._limit = min(batch_size + 1, MAX_BATCH_SIZE)
         self._seen: deque[list[str]] = deque()
         self._seen_rows = 0
         self._fruitless = 0
+        self._confirming = False
         self._want_total = True
         self._total: int | None = None
         self.estimate: int | None = None
@@ -70,6 +74,10 @@ class Pager:
         self.shifts = 0
         """Shifts repaired on the spot."""
         self.pages = 0
+        self.writing: Future[Any] | None = None
+        """The commit of the last batch, where it goes on while the next one is made."""
+        self._written = 0
+        self.bases = Bases(source.by_key, self._row_at)
 
     def close(self) -> None:
         """Drop what is in flight."""
@@ -86,37 +94,49 @@ class Pager:
         """
         while True:
             batch = self._next()
-            self._committing = batch.pages
             failure: SyncError | None = None
-            # A page that is there already costs no waiting: write it in the same transaction,
-            # but leave half of the window to the fetching that goes on meanwhile.
-            while not batch.complete and self._ready() and batch.pages < self._window.size // 2:
+            # Where writing lags behind, pages that are there already go into the same transaction,
+            # but half of the window is left to the fetching that goes on meanwhile.
+            while not batch.complete and self._lags() and batch.pages < self._window.size // 2:
                 try:
                     batch.append(self._next())
                 except SyncError as error:
                     # What came before it is good, and is committed first.
                     failure = error
                     break
-                self._committing = batch.pages
             if not batch.complete and not failure:
                 self._fill()
+            self._taken, self._written = 0, batch.pages
             yield batch
-            self._committing = 0
             if failure:
                 raise failure
             if batch.complete:
                 return
 
-    def _ready(self) -> bool:
-        return bool(self._pending) and self._pending[0][1].done()
+    def _lags(self) -> bool:
+        return self._busy() and bool(self._pending) and self._pending[0][1].done()
+
+    def _busy(self) -> bool:
+        return self.writing is not None and not self.writing.done()
 
     def _next(self) -> Batch:
         """Take the next page, and make a batch of it."""
         self._fill()
+        if not self._pending and self.writing is not None:
+            # What is being written takes the whole window.
+            wait((self.writing,))
+            self._fill()
         request, future = self._pending.popleft()
+        self._taken += 1
+        if self.writing is not None:
+            # A commit that ends before the page comes makes room to ask for another one.
+            wait((future, self.writing), return_when=FIRST_COMPLETED)
+            if self._pending:
+                self._fill()
         try:
             page = future.result()
         except TooSlow:
+            self._taken -= 1
             self._ask_for_less(request)
             return self._next()
         joined = self._join(page)
@@ -143,9 +163,14 @@ class Pager:
             self._remember(rows.tokens)
         if page.limit is not None and 1 < page.limit < page.request.limit:
             self._limit = min(self._limit, page.limit)
-        complete = not self._more_after(joined)
+        ended = not self._more_after(joined)
+        # Rows before the base may have moved without a sign of it: the last word is an offset's.
+        complete = ended and page.request.base is None
+        self._confirming = ended and not complete
+        if self._confirming:
+            self.bases.drop()
         misplaced = bool(self._pending) and self._pending[0][0].offset != self._offset - 1
-        if complete or misplaced:
+        if ended or misplaced:
             self._discard()
         return Batch(
             offset_before=before,
@@ -195,7 +220,7 @@ class Pager:
         if len(set(rows.tokens)) < len(rows.tokens):
             # Where a row moves while the server reads, it comes twice, or in place of another one.
             # What comes twice again is so.
-            page, rows = self._refetch(page.request.offset)
+            page, rows = self._refetch(page.request.offset, base=page.request.base)
         if self._offset == 0:
             return _Joined(page, rows, 0)
         if rows.tokens and rows.tokens[0] == self._anchor:
@@ -210,9 +235,11 @@ class Pager:
         """Look for a row of this walk at or before the place where the last one should be.
 
         Deletions move rows to the left, late inserts to the right; wherever a row is found that
-        this walk has seen, everything after it follows without a gap.
+        this walk has seen, everything after it follows without a gap. All by offset, so that a
+        base is found anew afterwards.
         """
         self._discard()
+        self.bases.drop()
         page, rows = self._refetch(self._offset - 1)
         if rows.tokens and rows.tokens[0] == self._anchor:
             # The page was fetched before the one it follows, and the change lay between the two;
@@ -274,9 +301,11 @@ class Pager:
         start = joined.page.request.offset + joined.fresh
         return [reject for reject in joined.rows.rejects if reject.offset >= start]
 
-    def _refetch(self, offset: int, limit: int | None = None) -> tuple[Page, Rows]:
+    def _refetch(
+        self, offset: int, limit: int | None = None, base: Base | None = None
+    ) -> tuple[Page, Rows]:
         while True:
-            request = PageRequest(offset, limit or self._limit)
+            request = PageRequest(offset, limit or self._limit, base=base)
             try:
                 # By way of the fetcher: what was discarded may still be in flight, and counts.
                 page = self._fetcher.submit(request).result()
@@ -300,21 +329,42 @@ class Pager:
 
     def _fill(self) -> None:
         """Ask ahead, as far as the window and the likely end of the collection allow."""
-        while len(self._pending) + self._committing < self._window.size:
+        while len(self._pending) + self._unstored() < self._window.size:
             request = self._plan()
-            if self._pending and self._total is not None and request.offset + 1 >= self._total:
+            likely_end = self._total is not None and request.offset + 1 >= self._total
+            if self._pending and (likely_end or self._confirming):
                 return
             self._pending.append((request, self._fetcher.submit(request)))
+
+    def _unstored(self) -> int:
+        """Pages taken from the window and not stored yet, as far as is known."""
+        return self._taken + (self._written if self._busy() else 0)
 
     def _plan(self) -> PageRequest:
         """The request after the last one asked for: it begins with that one's last row."""
         want_total, self._want_total = self._want_total, False
         if self._pending:
             last = self._pending[-1][0]
-            return PageRequest(last.offset + last.limit - 1, self._limit)
+            offset = last.offset + last.limit - 1
+            return PageRequest(offset, self._limit, base=self._base_for(offset))
         if self._offset == 0:
             return PageRequest(0, min(self._batch_size, self._limit), want_total)
-        return PageRequest(self._offset - 1, self._limit, want_total)
+        offset = self._offset - 1
+        return PageRequest(offset, self._limit, want_total, self._base_for(offset))
+
+    def _base_for(self, offset: int) -> Base | None:
+        """What a request counts from.
+
+        For the first one of a walk and for the one that confirms its end this is the first row:
+        whatever moved before them shows.
+        """
+        if self.pages == 0 or self._confirming:
+            return None
+        return self.bases.choose(offset, self._offset - 1, self._anchor)
+
+    def _row_at(self, offset: int, base: Base | None) -> str | None:
+        _, rows = self._refetch(offset, 1, base)
+        return rows.tokens[0] if rows.tokens else None
 
     def _ask_for_less(self, request: PageRequest) -> None:
         """Halve the pages after one that took the server too long."""

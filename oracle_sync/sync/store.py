@@ -62,6 +62,12 @@ class Store(Protocol):
     def contains(self, key: str) -> bool:
         """Whether the table holds a row."""
 
+    def missing(self) -> int:
+        """Items that the offset counts and that are neither stored nor set aside.
+
+        Told of an adopted anchor only, until the next refresh; else 0.
+        """
+
     def adopt(self, anchor: str) -> None:
         """Take the row found before the offset as the anchor of a state that has none."""
 
