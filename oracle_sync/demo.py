@@ -10,7 +10,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from oracle_sync.settings import DEFAULT_SYNC_NAME, SETTINGS
+from oracle_sync.settings import SETTINGS
+from oracle_sync.syncs import PLAIN
 
 ROWS = 2_000
 LATENCY_MS = 30.0
@@ -34,7 +35,7 @@ def run_demo(*, once: bool, port: int, say: Callable[[str], object]) -> int:
         from oracle_sync.launch import Launch, show_progress
 
         status = Launch(
-            batch_size=None, sync_name=DEFAULT_SYNC_NAME, full_refresh=False, removal_limit=None
+            PLAIN, batch_size=None, sync_name=PLAIN.name, full_refresh=False, removal_limit=None
         ).run(show_progress)
         if status or once:
             return status

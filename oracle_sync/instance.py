@@ -11,7 +11,6 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 from dagster import DagsterInstance
 from dagster._serdes import ConfigurableClassData
@@ -19,7 +18,7 @@ from dagster_postgres import DagsterPostgresStorage
 
 from oracle_sync.errors import SettingError
 from oracle_sync.settings import Settings, load
-from oracle_sync.storage.connection import connect, errors
+from oracle_sync.storage.connection import connect, demand_schema, errors, in_schema, make_schema
 from oracle_sync.storage.database import url_of
 
 SCHEMA = "dagster"
@@ -43,7 +42,22 @@ class SyncStorage(DagsterPostgresStorage):
         inst_data: ConfigurableClassData | None,
         config_value: Mapping[str, Any],  # noqa: ARG003 - the name is Dagster's
     ) -> DagsterPostgresStorage:
-        return DagsterPostgresStorage(dagster_url(load()), inst_data=inst_data)
+        url = dagster_url(load())
+        return DagsterPostgresStorage(url, not _tables_there(url), inst_data)
+
+
+def _tables_there(url: str) -> bool:
+    """Whether Dagster's tables are made: asked once, and not by each of its three storages."""
+    names = ("runs", "instance_info", "event_logs", "jobs")
+    connection = connect(url)
+    try:
+        with errors(url, "looking for Dagster's tables"), connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT bool_and(to_regclass(n) IS NOT NULL) FROM unnest(%s) n", [[*names]]
+            )
+            return cursor.fetchone() == (True,)
+    finally:
+        connection.close()
 
 
 def dagster_url(settings: Settings) -> str:
@@ -53,15 +67,13 @@ def dagster_url(settings: Settings) -> str:
     url = url_of(settings)
     connection = connect(url)
     try:
-        with errors(url, "making Dagster's schema"), connection.cursor() as cursor:
-            cursor.execute("SELECT FROM pg_namespace WHERE nspname = %s", (SCHEMA,))
-            if cursor.fetchone() is None:
-                # IF NOT EXISTS alone would need the right to create schemas at each start.
-                cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+        with errors(url, "making Dagster's schema"):
+            make_schema(connection, SCHEMA)
     finally:
         connection.close()
-    separator = "&" if "?" in url else "?"
-    return f"{url}{separator}{urlencode({'options': f'-csearch_path={SCHEMA}'})}"
+    found = in_schema(url, SCHEMA)
+    demand_schema(found, SCHEMA)
+    return found
 
 
 def dagster_home(settings: Settings) -> Path:

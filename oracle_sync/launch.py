@@ -17,7 +17,8 @@ import click
 
 from oracle_sync.collection import OPPORTUNITIES
 from oracle_sync.errors import SyncError
-from oracle_sync.settings import MAX_BATCH_SIZE, Settings, load
+from oracle_sync.settings import MAX_BATCH_SIZE, Settings
+from oracle_sync.syncs import Sync
 
 if TYPE_CHECKING:
     from oracle_sync.sync.engine import Report, Summary
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 MANY_REQUESTS = 1_000
 """Requests still to come, above which a larger batch size is worth a word."""
 
+POOLED_SECONDS = 2
+"""Age up to which a connection to Dagster's storage is used again."""
+
 Show = Callable[[int], AbstractContextManager["Report"]]
 
 
@@ -33,6 +37,7 @@ Show = Callable[[int], AbstractContextManager["Report"]]
 class Launch:
     """What the command line asks for; None: as the settings say."""
 
+    sync: Sync
     batch_size: int | None
     sync_name: str
     full_refresh: bool
@@ -44,7 +49,7 @@ class Launch:
         Raises:
             SyncError: if the run failed.
         """
-        settings = load()
+        settings = self.sync.settings()
         settings.oracle.checked()
         _reachable(settings)
         click.echo(f"Starting sync of {OPPORTUNITIES.table} as a Dagster run ...")
@@ -52,10 +57,16 @@ class Launch:
         # again and again takes a fifth of the start.
         gc.disable()
         from oracle_sync.instance import instance
+        from oracle_sync.storage.connection import STATEMENT_TIMEOUT_MS
 
         last: list[Summary] = []
         batch_size = self.batch_size or settings.batch_size
         with show(batch_size) as report, instance(settings) as home:
+            # Else Dagster connects anew for each of some fifty queries around a run. Older
+            # connections are not used again: the server may have been restarted since.
+            home.optimize_for_webserver(
+                statement_timeout=STATEMENT_TIMEOUT_MS, pool_recycle=POOLED_SECONDS, max_overflow=10
+            )
 
             def keep(summary: Summary, batch: Batch) -> None:
                 last[:] = [summary]
@@ -65,22 +76,27 @@ class Launch:
         return self._told(result, last[0] if last else None)
 
     def _execute(self, home: Any, report: Report) -> Any:
-        from oracle_sync.assets import ASSET
+        from oracle_sync.assets import op_name
         from oracle_sync.definitions import build_defs
         from oracle_sync.jobs import SYNC_JOB
 
-        job = build_defs(report=report).resolve_job_def(SYNC_JOB.name)
+        job = build_defs(report=report).resolve_job_def(self.sync.label(SYNC_JOB))
         gc.freeze()
         gc.enable()
-        given = {
+        config = {
             "batch_size": self.batch_size,
             "sync_name": self.sync_name,
             "full_refresh": self.full_refresh,
             "removal_limit": self.removal_limit,
         }
+        given = {name: value for name, value in config.items() if value is not None}
         return job.execute_in_process(
             run_config={
-                "ops": {ASSET: {"config": {k: v for k, v in given.items() if v is not None}}},
+                "ops": {
+                    op_name(self.sync): {
+                        "config": {k: v for k, v in given.items() if v is not None}
+                    }
+                },
                 # The run's log goes to Dagster's storage; on this terminal we speak ourselves.
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
             },

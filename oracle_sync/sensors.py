@@ -12,16 +12,16 @@ from typing import Any
 
 import dagster as dg
 
-from oracle_sync.assets import ASSET
+from oracle_sync.assets import CONFIRM_AFTER, op_name, table_key
 from oracle_sync.collection import OPPORTUNITIES
 from oracle_sync.errors import Locked, StoreRefused, SyncError, clean
-from oracle_sync.jobs import SYNC_JOB
+from oracle_sync.jobs import build_sync_job
 from oracle_sync.resources import DbResource, OracleResource
-from oracle_sync.settings import DEFAULT_SYNC_NAME
 from oracle_sync.storage.database import Database
 from oracle_sync.storage.state import whoami
-from oracle_sync.sync.page import PageRequest, read_items
+from oracle_sync.sync.look import look as look_at_oracle
 from oracle_sync.sync.store import State
+from oracle_sync.syncs import PLAIN, Sync
 
 RETRY_SECONDS = 10
 """A tick must end within Dagster's 60 seconds, so its one request is not retried for long."""
@@ -45,12 +45,12 @@ UNFINISHED = [
 ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 
 
-def build_sensor(interval: int, *, running: bool) -> dg.SensorDefinition:
+def build_sensor(interval: int, *, running: bool, sync: Sync = PLAIN) -> dg.SensorDefinition:
     """The sensor `new_opportunities`; `interval` in seconds, `running`: on without a click."""
 
     @dg.sensor(
-        name="new_opportunities",
-        job=SYNC_JOB,
+        name=sync.label("new_opportunities"),
+        job=build_sync_job(sync),
         minimum_interval_seconds=interval,
         default_status=(
             dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED
@@ -65,7 +65,7 @@ def build_sensor(interval: int, *, running: bool) -> dg.SensorDefinition:
         context: dg.SensorEvaluationContext, oracle: OracleResource, db: DbResource
     ) -> dg.SensorResult | dg.SkipReason:
         try:
-            return look(context, oracle, db.database())
+            return look(context, sync, oracle, db.database(sync))
         except SyncError as error:
             return dg.SkipReason(error.sentence())
 
@@ -73,19 +73,18 @@ def build_sensor(interval: int, *, running: bool) -> dg.SensorDefinition:
 
 
 def look(
-    context: dg.SensorEvaluationContext, oracle: OracleResource, database: Database
+    context: dg.SensorEvaluationContext, sync: Sync, oracle: OracleResource, database: Database
 ) -> dg.SensorResult | dg.SkipReason:
     """One tick.
 
     Raises:
         SyncError: if Oracle or the database can't be asked; nothing has moved then.
     """
-    name = DEFAULT_SYNC_NAME
-    state = database.state(name) or State(name)
+    state = database.state(sync.name) or State(sync.name)
     wish = _wished_offset(context.cursor)
     if isinstance(wish, str):
         return dg.SkipReason(wish)
-    running = _unfinished_run(context)
+    running = _unfinished_run(context, sync)
     if wish is not None:
         if running:
             return dg.SkipReason(
@@ -98,42 +97,42 @@ def look(
         return dg.SensorResult(
             skip_reason=f"Run {running.run_id[:8]} is at offset {state.offset}.", cursor=cursor
         )
-    waiting = _backing_off(context, state)
+    waiting = _backing_off(context, sync, state)
     if waiting:
         return dg.SensorResult(skip_reason=waiting, cursor=cursor)
-    reason, refresh = _news(state, oracle)
+    reason, refresh = _news(state, sync, oracle)
     if reason is None:
         return dg.SensorResult(skip_reason=f"Up to date at offset {state.offset}.", cursor=cursor)
-    return dg.SensorResult(run_requests=[_request(state, reason, refresh)], cursor=cursor)
+    return dg.SensorResult(run_requests=[_request(sync, state, reason, refresh)], cursor=cursor)
 
 
-def _news(state: State, oracle: OracleResource) -> tuple[str | None, bool]:
+def _news(state: State, sync: Sync, oracle: OracleResource) -> tuple[str | None, bool]:
     """Why a run is due, if one is, and whether it has to be a full refresh."""
     if state.doubt:
         return f"a full refresh is due: {state.doubt}", True
     if state.refreshing or (state.offset and not state.complete):
         return f"an unfinished sync goes on from offset {state.offset}", False
-    settings = oracle.settings()
-    client = oracle.model_copy(
-        update={"retry_seconds": min(settings.retry_seconds, RETRY_SECONDS), "timeout": 20}
-    ).client()
-    if state.offset == 0:
-        page = client.fetch(PageRequest(0, 1))
-        return ("the first sync", False) if page.items else (None, False)
-    page = client.fetch(PageRequest(state.offset - 1, 2))
-    tokens = read_items(page.items, state.offset - 1, OPPORTUNITIES).tokens
-    if state.anchor is not None and tokens[:1] != [state.anchor]:
+    if state.last_error:
+        return "the last run failed: another one shows whether it works again", False
+    if state.last_success_at and _now() - state.last_success_at > CONFIRM_AFTER:
+        # Before Oracle is asked: where it does not answer, a failed run is what people hear of.
+        return "no run for an hour: one confirms that all is well", False
+    brief = min(oracle.settings(sync).retry_seconds, RETRY_SECONDS)
+    client = oracle.client(sync, retry_seconds=brief, timeout=20)
+    seen = look_at_oracle(client, state, OPPORTUNITIES)
+    if seen.anchored is False:
         return f"rows moved: the row before offset {state.offset} is another one", True
-    if len(tokens) > 1 or page.has_more:
-        return f"new rows after offset {state.offset}", False
+    if seen.more:
+        new = f"new rows after offset {state.offset}" if state.offset else "the first sync"
+        return new, False
     return None, False
 
 
-def _request(state: State, reason: str, refresh: bool) -> dg.RunRequest:
+def _request(sync: Sync, state: State, reason: str, refresh: bool) -> dg.RunRequest:
     # No run_key: it would be spent by a failed run, and this one never asked for again.
     config = {"sync_name": state.sync_name, "full_refresh": refresh}
     return dg.RunRequest(
-        run_config={"ops": {ASSET: {"config": config}}},
+        run_config={"ops": {op_name(sync): {"config": config}}},
         tags={
             "oracle_sync/sync_name": state.sync_name,
             "oracle_sync/offset": str(state.offset),
@@ -194,37 +193,39 @@ def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
-def _jobs(context: dg.SensorEvaluationContext) -> set[str]:
+def _jobs(context: dg.SensorEvaluationContext, key: dg.AssetKey) -> set[str]:
     """Names of the jobs that write the table, a user's own among them."""
     repository = context.repository_def
     jobs = repository.get_all_jobs() if repository else []
-    key = dg.AssetKey(ASSET)
-    return {SYNC_JOB.name, *(j.name for j in jobs if key in j.asset_layer.executable_asset_keys)}
+    return {j.name for j in jobs if key in j.asset_layer.executable_asset_keys}
 
 
 def _records(
-    context: dg.SensorEvaluationContext, statuses: list[dg.DagsterRunStatus]
+    context: dg.SensorEvaluationContext, sync: Sync, statuses: list[dg.DagsterRunStatus]
 ) -> Iterator[dg.RunRecord]:
     """The newest runs of this sync, of whatever job, also those clicked in the UI."""
-    jobs, runs = _jobs(context), dg.RunsFilter(statuses=statuses)
+    table, runs = table_key(sync), dg.RunsFilter(statuses=statuses)
+    jobs = _jobs(context, table)
     for record in context.instance.get_run_records(runs, limit=LOOK_BACK):
         run = record.dagster_run
-        # None, or empty, where a whole job runs.
+        # None, or empty, where a whole job runs, or checks alone.
         selected = run.asset_selection
-        ours = dg.AssetKey(ASSET) in selected if selected else run.job_name in jobs
+        ours = table in selected if selected else run.job_name in jobs
+        if not selected and run.asset_check_selection:
+            continue
         name: Any = run.run_config
-        for key in ("ops", ASSET, "config", "sync_name"):
+        for key in ("ops", op_name(sync), "config", "sync_name"):
             name = name.get(key) if isinstance(name, Mapping) else None
-        if ours and (name or DEFAULT_SYNC_NAME) == DEFAULT_SYNC_NAME:
+        if ours and (name or sync.name) == sync.name:
             yield record
 
 
-def _unfinished_run(context: dg.SensorEvaluationContext) -> dg.DagsterRun | None:
+def _unfinished_run(context: dg.SensorEvaluationContext, sync: Sync) -> dg.DagsterRun | None:
     """A run that is at work on the table, or will be."""
-    for record in _records(context, UNFINISHED):
+    for record in _records(context, sync, UNFINISHED):
         return record.dagster_run
     # A crashed run counts as failed for a moment before Dagster starts it anew.
-    for record in islice(_records(context, [dg.DagsterRunStatus.FAILURE]), 1):
+    for record in islice(_records(context, sync, [dg.DagsterRunStatus.FAILURE]), 1):
         tags = record.dagster_run.tags
         due = tags.get("dagster/will_retry") == "true" and "dagster/auto_retry_run_id" not in tags
         if due and _now() < _ended(record) + RETRY_GAP:
@@ -232,10 +233,10 @@ def _unfinished_run(context: dg.SensorEvaluationContext) -> dg.DagsterRun | None
     return None
 
 
-def _backing_off(context: dg.SensorEvaluationContext, state: State) -> str | None:
+def _backing_off(context: dg.SensorEvaluationContext, sync: Sync, state: State) -> str | None:
     """Why not to ask again yet, after failures: the pause doubles with each, up to an hour."""
     failure = dg.DagsterRunStatus.FAILURE
-    ended = _records(context, ENDED)
+    ended = _records(context, sync, ENDED)
     failed = list(takewhile(lambda record: record.dagster_run.status == failure, ended))
     if not failed:
         return None
@@ -244,7 +245,7 @@ def _backing_off(context: dg.SensorEvaluationContext, state: State) -> str | Non
     if _now() >= again:
         return None
     runs = "The last run" if len(failed) == 1 else f"The last {len(failed)} runs"
-    why = f": {clean(state.last_error, limit=200)}" if state.last_error else "."
+    why = f": {clean(state.last_error, limit=400)}" if state.last_error else "."
     return (
         f"Next try at {again:%H:%M:%S} UTC. {runs} failed "
         f"(see run {failed[0].dagster_run.run_id[:8]}){why}"

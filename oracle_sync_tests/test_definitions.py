@@ -16,6 +16,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from oracle_sync import assets
 from oracle_sync.definitions import build_defs
 from oracle_sync.resources import DbResource, OracleResource
 from oracle_sync.settings import SETTINGS
@@ -23,6 +24,7 @@ from oracle_sync.settings import SETTINGS
 PROJECT = Path(__file__).resolve().parent.parent
 TABLE = dg.AssetKey("minimal_opportunities")
 ORACLE = dg.AssetKey("oracle_opportunities")
+OVERVIEW = dg.AssetKey("sync_overview")
 
 # Warnings of Dagster about its own commands, which say nothing of this project.
 COMMANDS = ["-W", "ignore:Function `.*command` is superseded"]
@@ -88,7 +90,7 @@ def test_definitions_load_without_settings_and_with_a_broken_one(
 
     defs = build_defs()
 
-    assert {spec.key for spec in defs.resolve_all_asset_specs()} == {TABLE, ORACLE}
+    assert {spec.key for spec in defs.resolve_all_asset_specs()} == {TABLE, ORACLE, OVERVIEW}
     dg.Definitions.validate_loadable(defs)
 
 
@@ -115,7 +117,8 @@ def test_loading_the_definitions_starts_nothing_and_writes_nothing(tmp_path: Pat
 def test_the_table_comes_from_the_collection_outside_dagster(
     specs: Mapping[dg.AssetKey, dg.AssetSpec],
 ) -> None:
-    assert set(specs) == {TABLE, ORACLE}
+    assert set(specs) == {TABLE, ORACLE, OVERVIEW}
+    assert [dep.asset_key for dep in specs[OVERVIEW].deps] == [TABLE]
     assert [dep.asset_key for dep in specs[TABLE].deps] == [ORACLE]
     assert list(specs[ORACLE].deps) == []
 
@@ -134,6 +137,7 @@ def test_assets_have_group_kinds_owners_and_a_description(
     assert {spec.group_name for spec in specs.values()} == {"oracle_sync"}
     assert specs[TABLE].kinds == {"postgres", "python"}
     assert specs[ORACLE].kinds == {"oracle"}
+    assert specs[OVERVIEW].kinds == {"pandas"}
     assert list(specs[TABLE].owners) == ["team:data-engineering"]
     assert specs[TABLE].tags["source"] == "oracle_fusion"
     assert all(len(spec.description or "") > 40 for spec in specs.values())
@@ -155,10 +159,12 @@ def test_job_sensor_schedule_and_resources_have_the_names_that_scripts_rely_on(
     repository = defs.get_repository_def()
 
     jobs = {job.name for job in repository.get_all_jobs()} - {"__ASSET_JOB"}
-    assert jobs == {"sync_opportunities"}
-    assert [sensor.name for sensor in repository.sensor_defs] == ["new_opportunities"]
+    assert jobs == {"sync_opportunities", "reset_or_rewind", "replay_rejected_items"}
+    # The other one is Dagster's own, for the hourly overview.
+    ours = {sensor.name for sensor in repository.sensor_defs}
+    assert ours == {"new_opportunities", "sync_alerts", "default_automation_condition_sensor"}
     assert [schedule.name for schedule in repository.schedule_defs] == ["nightly_full_refresh"]
-    assert set(repository.get_top_level_resources()) == {"oracle", "db"}
+    assert set(repository.get_top_level_resources()) == {"oracle", "db", "frames"}
 
 
 def test_the_job_writes_the_table_and_nothing_else(defs: dg.Definitions) -> None:
@@ -167,7 +173,27 @@ def test_the_job_writes_the_table_and_nothing_else(defs: dg.Definitions) -> None
     assert set(job.asset_layer.executable_asset_keys) == {TABLE}
 
 
-@pytest.mark.parametrize("name", ["sync_opportunities", "__ASSET_JOB"])
+def test_each_asset_of_ours_links_to_its_code(
+    specs: Mapping[dg.AssetKey, dg.AssetSpec],
+) -> None:
+    for key, module in ((TABLE, "assets.py"), (OVERVIEW, "overview.py")):
+        references = specs[key].metadata["dagster/code_references"].code_references
+        assert [Path(reference.file_path).name for reference in references] == [module]
+
+
+def test_a_table_that_nobody_looks_after_becomes_stale(
+    specs: Mapping[dg.AssetKey, dg.AssetSpec],
+) -> None:
+    policy: Any = specs[TABLE].freshness_policy
+
+    # The sensor has a run confirm that nothing is new every hour.
+    assert policy.warn_window.to_timedelta() > assets.CONFIRM_AFTER
+    assert policy.fail_window.to_timedelta() > policy.warn_window.to_timedelta()
+
+
+@pytest.mark.parametrize(
+    "name", ["sync_opportunities", "__ASSET_JOB", "reset_or_rewind", "replay_rejected_items"]
+)
 def test_a_run_is_one_process_also_if_it_was_clicked(defs: dg.Definitions, name: str) -> None:
     """The step of a killed run would otherwise live on, and write."""
     job = defs.get_repository_def().get_job(name)

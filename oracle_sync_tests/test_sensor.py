@@ -15,6 +15,8 @@ from typing import Any
 import dagster as dg
 import pytest
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
+from dagster._core.utils import make_new_run_id
+from dagster_shared.record import copy
 
 from oracle_sync import sensors
 from oracle_sync.collection import OPPORTUNITIES
@@ -220,6 +222,46 @@ def test_a_request_has_no_run_key_which_a_failed_run_would_spend(synced: Desk) -
     synced.server.pod.add(1)
 
     assert synced.request().run_key is None
+
+
+def test_after_an_hour_without_a_run_one_confirms_that_nothing_is_new(
+    synced: Desk, later: Callable[[float], None]
+) -> None:
+    """Dagster counts freshness from the last materialization, not from the last look."""
+    later(3_500)
+    synced.skip()
+    later(3_700)
+
+    request = synced.request()
+
+    assert "confirms" in request.tags["oracle_sync/reason"]
+    assert request.run_config["ops"]["minimal_opportunities"]["config"]["full_refresh"] is False
+
+
+def test_a_pod_that_is_down_for_an_hour_ends_in_a_failed_run_which_people_hear_of(
+    synced: Desk, later: Callable[[float], None]
+) -> None:
+    synced.server.stop()
+    assert "failed" in synced.skip()
+    later(3_700)
+
+    synced.request()
+    assert not synced.run()
+
+    later(10)
+    assert synced.skip().startswith("Next try at")
+
+
+def test_after_a_failed_run_another_one_shows_that_it_works_again_though_nothing_is_new(
+    synced: Desk, later: Callable[[float], None]
+) -> None:
+    synced.server.pod.add_fault("status", status=404, times=1)
+    assert not synced.run()
+    later(65)
+
+    assert "works again" in synced.request().tags["oracle_sync/reason"]
+    assert synced.run()
+    assert synced.skip() == "Up to date at offset 150."
 
 
 def test_rows_that_moved_ask_for_a_full_refresh(synced: Desk) -> None:
@@ -434,6 +476,26 @@ def test_a_crashed_run_that_was_started_anew_is_not_waited_for(
     synced.server.pod.add(1)
 
     later(120)
+    assert synced.request()
+
+
+@pytest.mark.parametrize("status", [Status.STARTED, Status.FAILURE])
+def test_a_run_of_checks_alone_is_neither_waited_for_nor_counted(
+    synced: Desk, status: dg.DagsterRunStatus
+) -> None:
+    clicked = synced.made(Status.SUCCESS, CLICKED)
+    checks = frozenset([dg.AssetCheckKey(TABLE, "anchor_stands")])
+    synced.instance.add_run(
+        copy(
+            clicked,
+            run_id=make_new_run_id(),
+            status=status,
+            asset_selection=None,
+            asset_check_selection=checks,
+        )
+    )
+    synced.server.pod.add(1)
+
     assert synced.request()
 
 

@@ -8,24 +8,18 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import socket
-import subprocess
-import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
 import psycopg2
 import pytest
-import requests
 
 from oracle_sync.sandbox import Pod, SandboxServer
-from oracle_sync.settings import SETTINGS
+from oracle_sync_tests.dev import ASSET, ENDED, MARK, Dev, running, until
 from oracle_sync_tests.harness import rows, table
 
 if TYPE_CHECKING:
@@ -34,90 +28,15 @@ if TYPE_CHECKING:
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 # One server for all of them: with --dist loadgroup they go to one worker.
-pytestmark = [pytest.mark.xdist_group("ui"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.xdist_group("ui"), pytest.mark.timeout(240)]
 
 CHROMIUM = next(
     (path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).is_file()),
     None,
 )
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
-ASSET = "minimal_opportunities"
 SENSOR_INTERVAL = 5
 PICTURES = os.environ.get("SCREENSHOTS") == "1"
-ENDED = ("SUCCESS", "FAILURE", "CANCELED")
-MARK = "ORACLE_SYNC_TEST_MARK"
-
-
-def until(seconds: float, what: str, found: Callable[[], Any], pause: float = 0.25) -> Any:
-    """Wait for something to be true, and give it."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = found()
-        if value:
-            return value
-        assert time.monotonic() < deadline, f"Not within {seconds} s: {what}"
-        time.sleep(pause)
-
-
-@dataclass
-class Dev:
-    """A running `oracle-sync dev`, and the pod and database behind it."""
-
-    url: str
-    pod: Pod
-    database_url: str
-
-    def ask(self, query: str, **variables: Any) -> Any:
-        answer = requests.post(
-            f"{self.url}/graphql", json={"query": query, "variables": variables}, timeout=30
-        ).json()
-        assert "errors" not in answer, answer
-        return answer["data"]
-
-    def launch(self, **config: Any) -> str:
-        """Start a run as the button Materialize does, and give its id."""
-        told = self.ask(
-            """mutation($p: ExecutionParams!) { launchRun(executionParams: $p) {
-                 __typename ... on LaunchRunSuccess { run { runId } } } }""",
-            p={
-                "selector": {
-                    "repositoryLocationName": "oracle_sync",
-                    "repositoryName": "__repository__",
-                    "jobName": "__ASSET_JOB",
-                    "assetSelection": [{"path": [ASSET]}],
-                },
-                "runConfigData": {"ops": {ASSET: {"config": config}}},
-            },
-        )["launchRun"]
-        assert told["__typename"] == "LaunchRunSuccess", told
-        return str(told["run"]["runId"])
-
-    def runs(self) -> list[dict[str, Any]]:
-        query = "{runsOrError(limit:20){...on Runs{results{runId status tags{key value}}}}}"
-        return list(self.ask(query)["runsOrError"]["results"])
-
-    def status(self, run_id: str) -> str:
-        return next(str(run["status"]) for run in self.runs() if run["runId"] == run_id)
-
-    def ends(self, run_id: str, seconds: float = 45) -> str:
-        """How a run ends."""
-
-        def ended() -> str | None:
-            status = self.status(run_id)
-            return status if status in ENDED else None
-
-        return str(until(seconds, f"the end of run {run_id}", ended))
-
-    def offset(self) -> int:
-        try:
-            found = rows(self.database_url, "SELECT current_offset FROM sync_state")
-        except psycopg2.errors.UndefinedTable:  # the first run makes the tables
-            return 0
-        return int(found[0][0]) if found else 0
-
-    def equal(self) -> bool:
-        """Whether the table holds what the pod holds."""
-        return table(self.database_url) == self.pod.snapshot()
 
 
 @pytest.fixture(scope="module")
@@ -137,69 +56,20 @@ def database(postgres_url: str) -> Iterator[str]:
     admin(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def left_behind(mark: str) -> list[str]:
-    """Names of the processes that were started, directly or not, with our mark."""
-    names = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(MARK) == mark:
-                names.append(f"{process.pid} {process.name()}")
-        except psutil.Error:
-            continue
-    return names
-
-
 @pytest.fixture(scope="module")
 def dev(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
-    """`oracle-sync dev` on a free port; stopped with Ctrl-C, after which nothing may be left."""
-    folder = tmp_path_factory.mktemp("dev")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    ours = {name for s in SETTINGS for name in (s.name, f"{s.name}_FILE")} | {"DAGSTER_HOME"}
+    """`oracle-sync dev` with a pod of 1480 rows."""
     mark = uuid.uuid4().hex
-    pod = Pod(rows=1480, password=f"hidden-{mark}")
-    with SandboxServer(pod) as server, (folder / "log").open("w") as log:
-        environment = {name: value for name, value in os.environ.items() if name not in ours} | {
+    with SandboxServer(Pod(rows=1480, password=f"hidden-{mark}")) as server:
+        settings = {
             "ORACLE_BASE_URL": server.url,
             "ORACLE_USER": server.pod.user,
             "ORACLE_PASSWORD": server.pod.password,
             "ORACLE_SYNC_SENSOR_INTERVAL": str(SENSOR_INTERVAL),
-            "ORACLE_SYNC_HOME": str(folder / "home"),
-            "DATABASE_URL": database,
-            MARK: mark,
         }
-        process = subprocess.Popen(
-            [sys.executable, "-m", "oracle_sync", "dev", "--port", str(port)],
-            cwd=folder,
-            env=environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        url = f"http://127.0.0.1:{port}"
-        try:
-            until(60, "an answer of the UI", lambda: process.poll() is None and _answers(url))
-            yield Dev(url, server.pod, database)
-        finally:
-            began = time.monotonic()
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(60)
-            finally:
-                seconds = time.monotonic() - began
-                left = left_behind(mark)
-                for line in left:
-                    psutil.Process(int(line.split()[0])).kill()
-    assert process.returncode == 0, (folder / "log").read_text()[-3000:]
-    assert seconds < 45
-    assert not left, f"left behind: {left}"
-
-
-def _answers(url: str) -> bool:
-    try:
-        return requests.get(f"{url}/server_info", timeout=2).ok
-    except requests.RequestException:
-        return False
+        folder = tmp_path_factory.mktemp("dev")
+        with running(folder, server.pod, database, settings, mark) as started:
+            yield started
 
 
 @pytest.fixture(scope="module")
@@ -378,3 +248,154 @@ def test_the_password_is_in_no_answer_of_the_ui_no_tables_of_dagster_and_no_proc
             assert secret not in row[0]
     for process in psutil.process_iter(["cmdline"]):
         assert secret not in " ".join(process.info["cmdline"] or [])
+
+
+def test_the_checks_show_their_results_and_can_be_run_by_a_click(dev: Dev, page: Page) -> None:
+    assert dev.ends(dev.launch(batch_size=499)) == "SUCCESS"
+    page.goto(f"{dev.url}/assets/{ASSET}?view=checks")
+    for name in ("anchor_stands", "matches_oracle_count", "nothing_rejected"):
+        page.get_by_text(name).first.wait_for()
+    page.get_by_text("matches_oracle_count").first.click()
+    page.get_by_text(f"{len(dev.pod)} rows here, about {len(dev.pod)} in Oracle").first.wait_for()
+    picture(page, "checks")
+    dev.pod.add(4)
+    known = {run["runId"] for run in dev.runs()}
+
+    page.get_by_role("button", name="Execute").last.click()
+
+    def checked() -> str | None:
+        return next((run["runId"] for run in dev.runs() if run["runId"] not in known), None)
+
+    assert dev.ends(until(20, "a run of the check", checked)) == "SUCCESS"
+    page.get_by_text(f"about {len(dev.pod)} in Oracle").first.wait_for(timeout=30_000)
+    assert not dev.equal()  # a check writes nothing
+
+
+def test_the_overview_shows_its_picture(dev: Dev, page: Page) -> None:
+    dev.pod.add(200)
+    assert dev.ends(dev.launch(batch_size=50)) == "SUCCESS"
+    assert dev.ends(dev.launch("sync_overview")) == "SUCCESS"
+
+    page.goto(f"{dev.url}/assets/sync_overview")
+    page.get_by_text("[Show Markdown]").first.click()
+
+    image = page.get_by_role("dialog").get_by_role("img", name="Rows over time")
+    image.wait_for()
+    assert image.evaluate("element => element.naturalWidth") > 300
+    picture(page, "overview")
+
+
+def test_an_offset_is_moved_by_a_job_that_demands_a_reason(dev: Dev, page: Page) -> None:
+    assert dev.ends(dev.launch(batch_size=499)) == "SUCCESS"
+    page.goto(f"{dev.url}/locations/oracle_sync/jobs/reset_or_rewind/playground")
+    page.get_by_text('Missing required config entry "reason"').first.wait_for()
+    editor = page.locator(".CodeMirror").first
+    editor.click()
+    page.keyboard.press("Control+A")
+    page.keyboard.insert_text(
+        "ops:\n  move_offset:\n    config:\n      offset: 700\n      reason: tried in the UI\n"
+    )
+    page.get_by_text("No errors").first.wait_for()
+    page.get_by_role("button", name="Launch Run").click()
+
+    until(45, "the move", lambda: dev.offset() == 700)
+
+    [line] = rows(
+        dev.database_url,
+        "SELECT action, to_offset, reason FROM sync_history ORDER BY id DESC LIMIT 1",
+    )
+    assert line == ("rewind", 700, "tried in the UI")
+    assert dev.ends(dev.launch(batch_size=499)) == "SUCCESS"
+    assert dev.equal()
+
+
+def test_a_cursor_set_by_hand_moves_the_sync_and_the_history_says_who(dev: Dev, page: Page) -> None:
+    assert dev.ends(dev.launch(batch_size=499)) == "SUCCESS"
+    sensor_switch(page, dev)
+    try:
+        page.get_by_text('"offset"').first.wait_for(timeout=45_000)
+        page.get_by_role("button", name="Edit").first.click()
+        dialog = page.get_by_role("dialog")
+        dialog.locator(".CodeMirror, textarea").first.click()
+        page.keyboard.press("Control+A")
+        page.keyboard.insert_text("0")
+        dialog.get_by_role("button", name="Set cursor value").click()
+
+        def moved() -> list[tuple[Any, ...]]:
+            return rows(
+                dev.database_url,
+                "SELECT action, to_offset, who, reason FROM sync_history "
+                "WHERE reason LIKE '%cursor%'",
+            )
+
+        [line] = until(45, "the move to 0", moved)
+        assert line[:2] == ("rewind", 0)
+        assert "sensor cursor" in line[2]
+        assert "by hand" in line[3]
+        until(90, "the run that reads it again", lambda: dev.offset() == len(dev.pod))
+    finally:
+        sensor_switch(page, dev)
+
+
+def test_a_wrong_password_is_tried_again_after_a_pause_that_the_sensor_explains(
+    dev: Dev, page: Page
+) -> None:
+    assert dev.ends(dev.launch(batch_size=499)) == "SUCCESS"
+    dev.pod.add(5)
+    good = dev.pod.password
+    dev.pod.password = f"changed-{good}"
+    failed = dev.launch(batch_size=499)
+    assert dev.ends(failed) == "FAILURE"
+    sensor_switch(page, dev)
+    try:
+        page.get_by_text("0 runs requested").nth(1).click(timeout=45_000)
+        page.get_by_role("dialog").get_by_text("Next try at").first.wait_for()
+        assert "401" in page.get_by_role("dialog").inner_text()
+        picture(page, "backoff")
+        dev.pod.password = good
+
+        # The first pause is a minute.
+        until(100, "the rows, without a click", dev.equal, pause=1)
+    finally:
+        dev.pod.password = good
+        sensor_switch(page, dev)
+
+
+# -- what is killed --------------------------------------------------------------------------------
+
+
+def processes(dev: Dev, word: str) -> list[psutil.Process]:
+    """Those of this server whose command has a word in it."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK) == dev.mark and word in " ".join(process.cmdline()):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+@pytest.mark.parametrize("victim", ["execute_run", "api grpc"])
+def test_a_killed_run_or_code_server_is_mended_without_a_hand(dev: Dev, victim: str) -> None:
+    assert dev.ends(dev.launch(batch_size=499)) == "SUCCESS"
+    start = dev.offset()
+    dev.pod.add(400)
+    dev.pod.latency_ms = 300
+    try:
+        run_id = dev.launch(batch_size=5)
+        until(45, "a first commit", lambda: dev.offset() > start)
+        for process in processes(dev, victim):
+            process.kill()
+    finally:
+        dev.pod.latency_ms = 0
+
+    # Dagster starts a crashed run anew by itself; where its code server died, the run goes on.
+    until(110, "the rows, without a click", dev.equal, pause=1)
+    until(60, "the end of all runs", lambda: all(r["status"] in ENDED for r in dev.runs()), pause=1)
+    assert dev.status(run_id) in ("FAILURE", "SUCCESS")
+    # Nothing blocks the queue, once Dagster has started a code server anew.
+    dev.pod.add(3)
+    until(60, "the code location", dev.loaded, pause=1)
+    assert dev.ends(dev.launch(batch_size=499), 60) == "SUCCESS"
+    assert dev.equal()

@@ -1,0 +1,184 @@
+"""A running `oracle-sync dev`, as tests start it, ask it, and stop it.
+
+Belongs here: what more than one whole-system test needs. Does not belong here: a browser.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg2
+import requests
+
+from oracle_sync.sandbox import Pod
+from oracle_sync.settings import SETTINGS
+from oracle_sync_tests.harness import rows, table
+
+ASSET = "minimal_opportunities"
+ENDED = ("SUCCESS", "FAILURE", "CANCELED")
+MARK = "ORACLE_SYNC_TEST_MARK"
+
+
+def until(seconds: float, what: str, found: Callable[[], Any], pause: float = 0.25) -> Any:
+    """Wait for something to be true, and give it."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = found()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"Not within {seconds} s: {what}"
+        time.sleep(pause)
+
+
+@dataclass
+class Dev:
+    """A running `oracle-sync dev`, and the pod and database behind it."""
+
+    url: str
+    pod: Pod
+    database_url: str
+    mark: str = ""
+
+    def ask(self, query: str, **variables: Any) -> Any:
+        answer = requests.post(
+            f"{self.url}/graphql", json={"query": query, "variables": variables}, timeout=30
+        ).json()
+        assert "errors" not in answer, answer
+        return answer["data"]
+
+    def launch(self, asset: str = ASSET, **config: Any) -> str:
+        """Start a run as the button Materialize does, and give its id."""
+        told = self.ask(
+            """mutation($p: ExecutionParams!) { launchRun(executionParams: $p) {
+                 __typename ... on LaunchRunSuccess { run { runId } } } }""",
+            p={
+                "selector": {
+                    "repositoryLocationName": "oracle_sync",
+                    "repositoryName": "__repository__",
+                    "jobName": "__ASSET_JOB",
+                    "assetSelection": [{"path": [asset]}],
+                },
+                "runConfigData": {"ops": {asset: {"config": config}}} if config else {},
+            },
+        )["launchRun"]
+        assert told["__typename"] == "LaunchRunSuccess", told
+        return str(told["run"]["runId"])
+
+    def loaded(self) -> bool:
+        """Whether the code location is there, and its jobs can be launched."""
+        query = """{ workspaceOrError { ... on Workspace { locationEntries {
+                     loadStatus locationOrLoadError { __typename } } } } }"""
+        entries = self.ask(query)["workspaceOrError"]["locationEntries"]
+        return all(
+            entry["loadStatus"] == "LOADED"
+            and entry["locationOrLoadError"]["__typename"] == "RepositoryLocation"
+            for entry in entries
+        )
+
+    def runs(self) -> list[dict[str, Any]]:
+        query = "{runsOrError(limit:20){...on Runs{results{runId status tags{key value}}}}}"
+        return list(self.ask(query)["runsOrError"]["results"])
+
+    def status(self, run_id: str) -> str:
+        return next(str(run["status"]) for run in self.runs() if run["runId"] == run_id)
+
+    def ends(self, run_id: str, seconds: float = 45) -> str:
+        """How a run ends."""
+
+        def ended() -> str | None:
+            status = self.status(run_id)
+            return status if status in ENDED else None
+
+        return str(until(seconds, f"the end of run {run_id}", ended))
+
+    def offset(self) -> int:
+        try:
+            found = rows(self.database_url, "SELECT current_offset FROM sync_state")
+        except psycopg2.errors.UndefinedTable:  # the first run makes the tables
+            return 0
+        return int(found[0][0]) if found else 0
+
+    def equal(self) -> bool:
+        """Whether the table holds what the pod holds."""
+        return table(self.database_url) == self.pod.snapshot()
+
+
+def left_behind(mark: str) -> list[str]:
+    """Names of the processes that were started, directly or not, with our mark."""
+    names = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK) == mark:
+                names.append(f"{process.pid} {process.name()}")
+        except psutil.Error:
+            continue
+    return names
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """The environment of this process, with no other settings of ours than these."""
+    ours = {name for s in SETTINGS for name in (s.name, f"{s.name}_FILE")} | {"DAGSTER_HOME"}
+    return {name: value for name, value in os.environ.items() if name not in ours} | settings
+
+
+@contextmanager
+def running(
+    folder: Path, pod: Pod, database_url: str, settings: Mapping[str, str], mark: str
+) -> Iterator[Dev]:
+    """`oracle-sync dev` on a free port; stopped with Ctrl-C, after which nothing may be left."""
+    port = free_port()
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "oracle_sync", "dev", "--port", str(port)],
+            cwd=folder,
+            env=environment(
+                ORACLE_SYNC_HOME=str(folder / "home"),
+                DATABASE_URL=database_url,
+                **{MARK: mark},
+                **settings,
+            ),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        url = f"http://127.0.0.1:{port}"
+        try:
+            until(90, "an answer of the UI", lambda: process.poll() is None and _answers(url))
+            yield Dev(url, pod, database_url, mark)
+        finally:
+            began = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(60)
+            finally:
+                seconds = time.monotonic() - began
+                left = left_behind(mark)
+                for line in left:
+                    psutil.Process(int(line.split()[0])).kill()
+    assert process.returncode == 0, (folder / "log").read_text()[-3000:]
+    assert seconds < 45
+    assert not left, f"left behind: {left}"
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/server_info", timeout=2).ok
+    except requests.RequestException:
+        return False
