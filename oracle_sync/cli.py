@@ -16,12 +16,13 @@ import click
 
 from oracle_sync import __version__
 from oracle_sync.errors import SyncError
-from oracle_sync.settings import DEFAULT_SYNC_NAME, MAX_BATCH_SIZE, load
+from oracle_sync.settings import MAX_BATCH_SIZE
+from oracle_sync.syncs import PLAIN, Sync, declared, find
 
 INTERRUPTED = 130
 
 sync_name_option = click.option(
-    "--sync-name", default=DEFAULT_SYNC_NAME, show_default=True, help="Row of sync_state."
+    "--sync-name", help=f"Row of sync_state. Default: {PLAIN.name}, or the one declared."
 )
 
 
@@ -66,16 +67,18 @@ def cli(context: click.Context) -> None:
 )
 def sync(
     batch_size: int | None = None,
-    sync_name: str = DEFAULT_SYNC_NAME,
+    sync_name: str | None = None,
     full_refresh: bool = False,
     removal_limit: int | None = None,
 ) -> None:
     """Sync to the end, as a Dagster run; BATCH_SIZE items per request."""
     from oracle_sync.launch import Launch, show_progress
 
+    chosen = find(sync_name)
     launch = Launch(
+        chosen,
         batch_size=batch_size,
-        sync_name=sync_name,
+        sync_name=sync_name or chosen.name,
         full_refresh=full_refresh,
         removal_limit=removal_limit,
     )
@@ -85,55 +88,61 @@ def sync(
 @cli.command()
 @sync_name_option
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-def status(sync_name: str, as_json: bool) -> None:
-    """Show offset, totals and rows."""
-    found = _database().status(sync_name)
+def status(sync_name: str | None, as_json: bool) -> None:
+    """Show offset, totals and rows; of each declared sync, if none is named."""
+    syncs = declared() if sync_name is None else [find(sync_name)]
+    told = []
+    for chosen in syncs:
+        name = sync_name or chosen.name
+        found = _database(chosen).status(name)
+        if as_json:
+            told.append(_status_json(name, found))
+        elif found is None:
+            click.echo(f"No sync state found for '{name}'. It begins with: oracle-sync sync")
+        else:
+            click.echo(_status_text(found))
     if as_json:
-        click.echo(json.dumps(_status_json(sync_name, found), default=str))
-    elif found is None:
-        click.echo(f"No sync state found for '{sync_name}'. It begins with: oracle-sync sync")
-    else:
-        click.echo(_status_text(found))
+        click.echo(json.dumps(told if len(told) > 1 else told[0], default=str))
 
 
 @cli.command()
 @sync_name_option
-def reset(sync_name: str) -> None:
+def reset(sync_name: str | None) -> None:
     """Go back to offset 0; rows are kept."""
     from oracle_sync.storage.state import whoami
 
-    database = _database()
-    _demand_known(database, sync_name)
-    with database.writer(sync_name, whoami()) as writer:
+    database, name = _known(sync_name)
+    with database.writer(name, whoami()) as writer:
         before = writer.state.offset
         writer.move(0, "reset", "oracle-sync reset")
-    click.echo(f"Reset sync state for '{sync_name}': offset {before} -> 0. Rows are kept.")
+    click.echo(f"Reset sync state for '{name}': offset {before} -> 0. Rows are kept.")
 
 
 @cli.command()
 @click.argument("offset", type=click.IntRange(min=0))
 @click.option("--reason", required=True, help="Why; it is kept in the history.")
 @sync_name_option
-def rewind(offset: int, reason: str, sync_name: str) -> None:
+def rewind(offset: int, reason: str, sync_name: str | None) -> None:
     """Go back to OFFSET; rows are kept."""
     from oracle_sync.storage.state import whoami
 
-    database = _database()
-    _demand_known(database, sync_name)
-    with database.writer(sync_name, whoami()) as writer:
+    database, name = _known(sync_name)
+    with database.writer(name, whoami()) as writer:
         before = writer.state.offset
         writer.move(offset, "rewind", reason)
-    click.echo(f"Rewound '{sync_name}': offset {before} -> {offset}. Rows are kept.")
+    click.echo(f"Rewound '{name}': offset {before} -> {offset}. Rows are kept.")
 
 
 @cli.command()
 @sync_name_option
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 10_000))
-def history(sync_name: str, limit: int) -> None:
+def history(sync_name: str | None, limit: int) -> None:
     """Show each change of the offset that was not a page: when, from, to, who and why."""
-    lines = _database().history(sync_name, limit)
+    chosen = find(sync_name)
+    name = sync_name or chosen.name
+    lines = _database(chosen).history(name, limit)
     if not lines:
-        click.echo(f"No history for '{sync_name}': its offset has only moved by pages.")
+        click.echo(f"No history for '{name}': its offset has only moved by pages.")
     for line in lines:
         click.echo(
             f"{line['at']:%Y-%m-%d %H:%M:%S}  {line['action']:<9}  "
@@ -143,16 +152,15 @@ def history(sync_name: str, limit: int) -> None:
 
 @cli.command()
 @sync_name_option
-def replay(sync_name: str) -> None:
+def replay(sync_name: str | None) -> None:
     """Try the rejected items again, after a fix."""
     from oracle_sync.storage.replay import replay as replay_rejects
     from oracle_sync.storage.state import whoami
 
-    database = _database()
-    _demand_known(database, sync_name)
-    done = replay_rejects(database, sync_name, f"replay by {whoami()}")
+    database, name = _known(sync_name)
+    done = replay_rejects(database, name, f"replay by {whoami()}")
     click.echo(
-        f"Replayed rejected items of '{sync_name}': {done.stored} stored, {done.superseded} had "
+        f"Replayed rejected items of '{name}': {done.stored} stored, {done.superseded} had "
         f"come in the meantime, {len(done.refused)} still refused."
     )
     for refused in done.refused[:20]:
@@ -204,6 +212,32 @@ def sandbox(port: int, rows: int, latency_ms: float) -> None:
 
 
 @cli.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=9109, show_default=True, type=click.IntRange(0, 65535))
+def metrics(host: str, port: int) -> None:
+    """Serve numbers of each sync for Prometheus, at /metrics, until Ctrl-C."""
+    from oracle_sync.collection import OPPORTUNITIES
+    from oracle_sync.metrics import serve
+
+    databases = {chosen.schema: _database(chosen).url for chosen in declared()}
+    serve(databases, OPPORTUNITIES, host, port, lambda text: click.echo(text, err=True))
+
+
+@cli.command()
+@click.argument("path", type=click.Path(allow_dash=True))
+@click.option("--format", "chosen", type=click.Choice(["csv", "parquet"]), help="Default: by name.")
+@click.option("--sync-name", help="Only the rows that this sync sees. Default: all.")
+def export(path: str, chosen: str | None, sync_name: str | None) -> None:
+    """Write the table to PATH as CSV or Parquet; `-`: CSV to standard output."""
+    from oracle_sync.export import export as write
+    from oracle_sync.export import format_of
+
+    form = format_of(path, chosen)
+    rows = write(_database(find(sync_name)), path, form, sync_name)
+    click.echo(f"Exported {rows} rows{'' if path == '-' else f' to {path}'}.", err=path == "-")
+
+
+@cli.command()
 @click.option("--once", is_flag=True, help="Stop after the sync, without the UI.")
 @click.option("--port", default=3000, show_default=True, type=click.IntRange(1, 65535))
 def demo(once: bool, port: int) -> None:
@@ -213,17 +247,21 @@ def demo(once: bool, port: int) -> None:
     sys.exit(run_demo(once=once, port=port, say=click.echo))
 
 
-def _database() -> Any:
+def _database(sync: Sync) -> Any:
     from oracle_sync.collection import OPPORTUNITIES
     from oracle_sync.storage.database import Database, url_of
 
-    return Database(url_of(load()), OPPORTUNITIES)
+    return Database(url_of(sync.settings()), OPPORTUNITIES, sync.schema)
 
 
-def _demand_known(database: Any, sync_name: str) -> None:
-    if database.state(sync_name) is None:
+def _known(sync_name: str | None) -> tuple[Any, str]:
+    """The database in which a sync name has a state, and that name."""
+    chosen = find(sync_name)
+    database, name = _database(chosen), sync_name or chosen.name
+    if database.state(name) is None:
         known = ", ".join(database.sync_names()) or "none yet"
-        raise SyncError(f"No sync state found for '{sync_name}'.", f"Known sync names: {known}.")
+        raise SyncError(f"No sync state found for '{name}'.", f"Known sync names: {known}.")
+    return database, name
 
 
 def _status_text(found: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from oracle_sync.errors import SyncError
 from oracle_sync.oracle.client import OracleClient
 from oracle_sync.settings import MAX_BATCH_SIZE, OracleSettings, Settings, load
 from oracle_sync.storage.database import Database, url_of
+from oracle_sync.sync.bases import base_at
 from oracle_sync.sync.page import PageRequest, read_items
 
 
@@ -43,6 +44,8 @@ def preflight() -> Iterator[Step]:
 
 
 def _oracle(settings: OracleSettings) -> Iterator[Step]:
+    by_key = settings.paging == "key"
+    settings = replace(settings, paging="offset")  # which demands no order, and is always tried
     bare = replace(settings, finder="", query="", fields="", order_by="")
     steps = (
         ("sign-in", bare, "the server answers, and lets the user in"),
@@ -59,12 +62,12 @@ def _oracle(settings: OracleSettings) -> Iterator[Step]:
             return
         yield Step(name, True, said or "none is sent")
     try:
-        yield from _paging(settings)
+        yield from _paging(settings, demanded=by_key)
     except SyncError as error:
         yield _failed("paging", error)
 
 
-def _paging(settings: OracleSettings) -> Iterator[Step]:
+def _paging(settings: OracleSettings, *, demanded: bool) -> Iterator[Step]:
     client = OracleClient(settings, OPPORTUNITIES)
     page = client.fetch(PageRequest(0, MAX_BATCH_SIZE, want_total=True))
     rows = read_items(page.items, 0, OPPORTUNITIES)
@@ -94,6 +97,26 @@ def _paging(settings: OracleSettings) -> Iterator[Step]:
         "pages join" if joined else "the row at offset 1 is not the second row of the first page",
         "The server ignores the offset or the order: try another ORACLE_FINDER or ORACLE_ORDER_BY.",
     )
+    if settings.orders_by(OPPORTUNITIES.key_field):
+        yield _paging_by_key(client, rows.tokens, demanded=demanded)
+
+
+def _paging_by_key(client: OracleClient, tokens: list[str], *, demanded: bool) -> Step:
+    """Whether rows are counted from a key; no matter where they are not to be."""
+    at = len(tokens) // 2
+    base = base_at(tokens[at], at)
+    if base is None:
+        return Step("paging by key", None if demanded else True, "no: the keys are no numbers")
+    try:
+        found = client.fetch(PageRequest(at, 2, base=base))
+    except SyncError as error:
+        said = f"not accepted: {error}"
+    else:
+        if read_items(found.items, at, OPPORTUNITIES).tokens == tokens[at : at + 2]:
+            told = "works" if demanded else "works too, where ORACLE_SYNC_PAGING is set to key"
+            return Step("paging by key", True, told)
+        said = "not accepted: asked for rows from a key on, the server gives others"
+    return Step("paging by key", not demanded, said, "Set ORACLE_SYNC_PAGING to offset.")
 
 
 def _database(settings: Settings) -> Iterator[Step]:

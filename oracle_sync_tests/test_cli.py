@@ -434,6 +434,25 @@ def test_check_finds_a_good_pod_good_and_names_each_way_a_pod_is_broken(
     failing("database", "refused", DATABASE_URL=gone)
 
 
+def test_check_says_whether_the_pod_pages_by_key(terminal: Terminal, server: SandboxServer) -> None:
+    def told(status: int, **changes: str) -> str:
+        ended = terminal.run("check", **changes)
+        assert ended.status == status, ended.words
+        return "".join(re.findall(r"^(?:ok|FAIL|warn) +paging by key.*", ended.words, re.M))
+
+    key = {"ORACLE_SYNC_PAGING": "key"}
+    assert re.match("ok .*works too, where ORACLE_SYNC_PAGING", told(0))
+    for framework in ("", "1", "2", "9"):
+        assert re.match("ok .*works$", told(0, ORACLE_FRAMEWORK_VERSION=framework, **key))
+    assert told(0, ORACLE_ORDER_BY="OptyNumber:asc,OptyId:asc") == ""
+    server.pod.configure(ignore_key_q=True)
+    assert re.match("ok .*not accepted: .*gives others", told(0))
+    assert re.match("FAIL .*not accepted: .*gives others", told(1, **key))
+    server.pod.configure(refuse_key_q=True)
+    assert re.match("ok .*not accepted: .*400", told(0))
+    assert re.match("FAIL .*not accepted: .*400", told(1, **key))
+
+
 def test_check_warns_of_an_empty_answer_and_says_why(
     terminal: Terminal, server: SandboxServer
 ) -> None:
