@@ -1,0 +1,370 @@
+"""Runs contestants on workloads, in turn, and keeps what each took: `python -m benchmarks.run`.
+
+Belongs here: processes, databases, the order of things. Does not belong here: what is measured
+(`workloads.py`), and what is made of it (`bars.py`, `picture.py`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import atexit
+import datetime as dt
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+
+from benchmarks import bars, table
+from benchmarks.server import PASSWORD, USER
+from benchmarks.workloads import CONTESTANTS, IN_FLIGHT, WORKLOADS, Workload, command
+from oracle_sync.storage import embedded
+
+ROOT = Path(__file__).resolve().parent.parent
+DIGEST = """
+    SELECT count(*), coalesce(sum(hashtextextended(k || coalesce('=' || v, ''), 0)::numeric), 0)
+    FROM ({}) AS stored(k, v)
+"""
+"""Two tables with the same rows give the same; a million rows are compared in a second."""
+
+WRITTEN = """
+    SELECT sum(n_tup_ins), sum(n_tup_upd), sum(n_tup_del) FROM pg_stat_user_tables
+    WHERE schemaname = 'public' AND relname IN ('minimal_opportunities', 'removed_opportunities')
+"""
+TIMEOUT = 900
+
+
+@dataclass(frozen=True)
+class Source:
+    """A server of the benchmark's rows, in a process of its own."""
+
+    url: str
+
+    def ask(self, what: str) -> dict[str, Any]:
+        """Control it; see `server.py`."""
+        with urllib.request.urlopen(f"{self.url}/bench/{what}", timeout=60) as answer:  # noqa: S310
+            found: dict[str, Any] = json.load(answer)
+            return found
+
+
+@contextmanager
+def serving(rows: int) -> Iterator[Source]:
+    """Start a server."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.server", str(rows)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    try:
+        assert process.stdout is not None
+        yield Source(process.stdout.readline().strip())
+    finally:
+        process.kill()
+        process.communicate()
+
+
+class Databases:
+    """Databases of one server, whose names begin with `prefix`."""
+
+    def __init__(self, url: str, prefix: str = "bench") -> None:
+        self.url = url
+        self._prefix = prefix
+        self._made: set[str] = set()
+
+    def at(self, name: str) -> str:
+        """The URL of a database."""
+        return self.url.replace("/postgres?", f"/{self._prefix}_{name}?")
+
+    def make(self, name: str, like: str | None = None) -> str:
+        """Make a database anew, empty or as a copy of another one."""
+        template = f"{self._prefix}_{like}" if like else "template0"
+        self.drop(name)
+        self._made.add(name)
+        self.query(
+            "", f"CREATE DATABASE {self._prefix}_{name} TEMPLATE {template} STRATEGY file_copy"
+        )
+        # What was left to write is not to be written while the next one is measured.
+        self.query("", "CHECKPOINT")
+        return self.at(name)
+
+    def drop(self, name: str) -> None:
+        """Remove a database, if it is there."""
+        self.query("", f"DROP DATABASE IF EXISTS {self._prefix}_{name} WITH (FORCE)")
+        self._made.discard(name)
+
+    def close(self) -> None:
+        """Remove what was made."""
+        for name in list(self._made):
+            self.drop(name)
+
+    def query(self, name: str, statement: str) -> list[tuple[Any, ...]]:
+        """The rows of a query in a database, or none of a statement without."""
+        url = self.at(name) if name else self.url
+        connection = psycopg2.connect(url, connect_timeout=10)
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            connection.close()
+
+    def lost(self, name: str, stored: str, source: Mapping[str, str | None]) -> int:
+        """Rows of the source that are not stored as they are there, and rows stored beyond them."""
+        found = self.query(name, stored)
+        there = dict(found)
+        right = sum(1 for key, value in source.items() if (key, value) in there.items())
+        beyond = len(found) - len(there.keys() & source.keys())
+        return len(source) - right + beyond
+
+
+class Bench:
+    """One run: sources, databases, and the results so far."""
+
+    def __init__(self, databases: Databases, folder: Path, peers: Path, log: Any) -> None:
+        self.databases = databases
+        self._folder = folder
+        self._peers = peers
+        self._log = log
+        self._stack = ExitStack()
+        self._stack.callback(databases.close)
+        self._sources: dict[tuple[int, int], Source] = {}
+        self._expected: dict[tuple[int, int], tuple[Any, ...]] = {}
+        self._templates: dict[int, str] = {}
+        self.results: dict[str, dict[str, list[dict[str, Any]]]] = {}
+
+    def __enter__(self) -> Bench:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def measure(self, key: str, workload: Workload) -> None:
+        """Everyone once, then everyone again."""
+        template = self.template(workload.begins_with) if workload.begins_with else None
+        source = self.source(workload.rows - workload.added, workload.added)
+        kept = self.results.setdefault(key, {})
+        for turn in range(max(workload.repeats.values(), default=0)):
+            for name, repeats in workload.repeats.items():
+                if turn < repeats:
+                    found = self._once(name, workload, source, template)
+                    kept.setdefault(name, []).append(found)
+                    print(f"  {key} {turn + 1} {name}: {table.one(found)}", flush=True)
+
+    def ticks(self, small: int, large: int) -> dict[str, list[float]]:
+        """Seconds of the sensor's ticks on tables of two sizes, in turn."""
+        told = {}
+        for rows in (small, large):
+            name = f"ticks_{rows}"
+            self.databases.make(name, self.template(rows))
+            told[str(rows)] = [self.source(rows, 0).url, self.databases.at(name)]
+        environment = self.environment(next(iter(told.values()))[0], "", WORKLOADS["t"])
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.contestants.ticks", json.dumps(told)],
+            env=environment,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            check=True,
+            timeout=TIMEOUT,
+        )
+        found: dict[str, list[float]] = json.loads(done.stdout.splitlines()[-1])
+        return found
+
+    def source(self, rows: int, added: int) -> Source:
+        """The server with so many rows, its pages made."""
+        if (rows, added) not in self._sources:
+            source = self._stack.enter_context(serving(rows))
+            if added:
+                source.ask(f"add?rows={added}")
+            if rows > 1_000:
+                source.ask("prepare?limit=499")
+            self._sources[rows, added] = source
+        return self._sources[rows, added]
+
+    def template(self, rows: int) -> str:
+        """A database in which ours has synced so many rows."""
+        if rows not in self._templates:
+            name = f"synced_{rows}"
+            workload = Workload("", rows, repeats={"ours": 1})
+            found = self._once("ours", workload, self.source(rows, 0), None, name)
+            assert not found["status"], "the first sync failed; see the log"
+            self._templates[rows] = name
+        return self._templates[rows]
+
+    def environment(self, source: str, database: str, workload: Workload) -> dict[str, str]:
+        """All that a contestant is told."""
+        ours = {
+            "ORACLE_BASE_URL": source,
+            "ORACLE_USER": USER,
+            "ORACLE_PASSWORD": PASSWORD,
+            "ORACLE_SYNC_CONCURRENCY": str(IN_FLIGHT),
+            "ORACLE_SYNC_HOME": str(self._folder),
+            "DATABASE_URL": database,
+            "BENCH_ROWS": str(workload.rows),
+            "BENCH_PAGE": str(workload.page),
+            "PYTHONPATH": str(ROOT),
+            "RUNTIME__DLTHUB_TELEMETRY": "false",
+        }
+        return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")} | ours
+
+    def _once(
+        self,
+        name: str,
+        workload: Workload,
+        source: Source,
+        template: str | None,
+        database: str = "run",
+    ) -> dict[str, Any]:
+        contestant = CONTESTANTS[name]
+        url = self.databases.make(database, template)
+        source.ask(f"begin?latency_ms={workload.latency_ms}")
+        launcher = [sys.executable, "-I", "-S", str(ROOT / "benchmarks" / "measure.py")]
+        done = subprocess.run(
+            [*launcher, *command(contestant, workload.page, self._peers)],
+            env=self.environment(source.url, url, workload),
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            check=True,
+            timeout=TIMEOUT,
+        )
+        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        found |= source.ask("end")
+        if contestant.stored and not found["status"]:
+            found["lost"] = self.lost(database, contestant.stored, workload)
+            # Statistics arrive a moment after the sessions that made them have ended.
+            time.sleep(0.3)
+            found["written"] = [int(n or 0) for n in self.databases.query(database, WRITTEN)[0]]
+        return found
+
+    def lost(self, database: str, stored: str, workload: Workload) -> int:
+        """See `Databases.lost`; by digest, and row by row only where that differs."""
+        size = (workload.rows - workload.added, workload.added)
+        source: dict[str, str | None] | None = None
+        if size not in self._expected:
+            source = rows_of(*size)
+            self._expected[size] = self._digest_of(source)
+        if self.databases.query(database, DIGEST.format(stored))[0] == self._expected[size]:
+            return 0
+        return self.databases.lost(database, stored, source or rows_of(*size))
+
+    def _digest_of(self, source: Mapping[str, str | None]) -> tuple[Any, ...]:
+        connection = psycopg2.connect(self.databases.url, connect_timeout=10)
+        try:
+            with connection.cursor() as cursor:
+                given = json.dumps(list(source)), json.dumps(list(source.values()))
+                rows = "SELECT * FROM ROWS FROM (json_array_elements_text(%s), "
+                cursor.execute(DIGEST.format(f"{rows} json_array_elements_text(%s))"), given)
+                found = cursor.fetchone()
+                assert found is not None
+                return found
+        finally:
+            connection.close()
+
+
+def rows_of(rows: int, added: int) -> dict[str, str | None]:
+    """What the server of so many rows serves."""
+    from oracle_sync.sandbox import Pod
+
+    pod = Pod(rows)
+    if added:
+        pod.add(added)
+    return pod.snapshot()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench ARGS=...", description=__doc__)
+    parser.add_argument("workloads", nargs="*", default=list(WORKLOADS), help=", ".join(WORKLOADS))
+    parser.add_argument("--repeats", type=int, help="at most so many of each")
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the rows, to try it out")
+    parser.add_argument("--only", help="contestants, with commas")
+    parser.add_argument("--peers", type=Path, required=True, help="interpreter of the peers")
+    parser.add_argument("--json", type=Path, default=ROOT / "benchmarks" / "results.json")
+    parser.add_argument("--picture", type=Path, default=ROOT / "docs" / "images" / "bench.png")
+    parser.add_argument("--log", type=Path, help="where contestants' own output goes")
+    return parser.parse_args()
+
+
+def chosen(
+    workload: Workload, scale: float, repeats: int | None, only: set[str] | None
+) -> Workload:
+    """A workload as the arguments have it."""
+    return replace(
+        workload,
+        rows=max(1, int((workload.rows - workload.added) * scale)) + workload.added,
+        begins_with=int(workload.begins_with * scale),
+        repeats={
+            name: min(times, repeats or times)
+            for name, times in workload.repeats.items()
+            if only is None or name in only
+        },
+    )
+
+
+def machine() -> str:
+    """What the figures depend on."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return (
+        f"{os.cpu_count()} cores, {memory:.0f} GB, {platform.system()} {platform.machine()}, "
+        f"Python {platform.python_version()}"
+    )
+
+
+def main() -> None:
+    """Measure, print, and keep."""
+    arguments = _arguments()
+    only = set(arguments.only.split(",")) if arguments.only else None
+    began = time.monotonic()
+    with ExitStack() as stack:
+        folder = Path(tempfile.mkdtemp(prefix="bench-"))
+        # Before the server in it starts, so that it is removed after that has stopped.
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        # Where this is root, the server runs as another user.
+        folder.chmod(0o755)
+        log = stack.enter_context((arguments.log or folder / "log").open("w"))
+        databases = Databases(embedded.start(folder))
+        bench = stack.enter_context(Bench(databases, folder, arguments.peers, log))
+        ticks: dict[str, list[float]] = {}
+        for key in arguments.workloads:
+            workload = chosen(WORKLOADS[key], arguments.scale, arguments.repeats, only)
+            print(f"({key}) {workload.title}", flush=True)
+            if key == "t":
+                ticks = bench.ticks(1_000, workload.rows)
+            else:
+                bench.measure(key, workload)
+    results = {
+        "date": dt.datetime.now(dt.UTC).date().isoformat(),
+        "machine": machine(),
+        "minutes": round((time.monotonic() - began) / 60, 1),
+        "scale": arguments.scale,
+        "workloads": bench.results,
+        "ticks": ticks,
+    }
+    arguments.json.write_text(json.dumps(results, indent=1) + "\n")
+    print(table.markdown(results))
+    print("\n".join(bars.told(results)))
+    subprocess.run(
+        [arguments.peers, "-m", "benchmarks.picture", arguments.json, arguments.picture],
+        cwd=ROOT,
+        check=True,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""The results as a table for people.
+
+Belongs here: medians, and how figures are written. Does not belong here: judging them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any
+
+from benchmarks.workloads import CONTESTANTS, WORKLOADS
+
+EMPTY = " |"
+Runs = Sequence[Mapping[str, Any]]
+
+
+def middle(runs: Runs, figure: str) -> float | None:
+    """The median of a figure; None where a run failed, or does not have it."""
+    found = [run.get(figure) for run in runs]
+    if not runs or any(run["status"] for run in runs):
+        return None
+    numbers = [number for number in found if number is not None]
+    return median(numbers) if len(numbers) == len(found) else None
+
+
+def one(run: Mapping[str, Any]) -> str:
+    """A run in a line."""
+    if run["status"]:
+        return f"failed with status {run['status']}"
+    lost = f", {run['lost']} rows lost" if "lost" in run else ""
+    return (
+        f"{run['wall']:.2f} s, {run['cpu']:.2f} s CPU, {run['rss_mb']:.0f} MB, "
+        f"{run['requests']} requests{lost}"
+    )
+
+
+def markdown(results: Mapping[str, Any]) -> str:
+    """All of it, as the README shows it."""
+    lines = [
+        f"{results['date']}; {results['machine']}; medians; {results['minutes']} minutes in all."
+        + (f" At {results['scale']:g} of the rows." if results["scale"] != 1 else ""),
+        "",
+        "| work | by | wall s | CPU s | peak MB | requests | rows lost | runs |",
+        "|---|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for key, by_name in results["workloads"].items():
+        workload = WORKLOADS[key]
+        for name, runs in by_name.items():
+            cells = [f"({key}) {workload.title}", CONTESTANTS[name].label, *_figures(runs)]
+            lines.append(f"| {' | '.join([*cells, str(len(runs))])} |")
+        for name, why in workload.left_out.items():
+            lines.append(
+                f"| ({key}) {workload.title} | {CONTESTANTS[name].label} | {why} |" + " |" * 5
+            )
+    for rows, seconds in results["ticks"].items():
+        label = f"(t) a sensor tick on {int(rows):,} rows"
+        lines.append(
+            f"| {label} | oracle-sync | {median(seconds):.4f} |" + " |" * 4 + f" {len(seconds)} |"
+        )
+    return "\n".join(lines)
+
+
+def _figures(runs: Runs) -> list[str]:
+    if any(run["status"] for run in runs):
+        return ["failed", "", "", "", ""]
+    written = {"wall": ".2f", "cpu": ".2f", "rss_mb": ".0f", "requests": ".0f", "lost": ".0f"}
+    found = {figure: middle(runs, figure) for figure in written}
+    return ["" if found[f] is None else format(found[f], form) for f, form in written.items()]
