@@ -14,12 +14,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import requests
 
 from oracle_sync.errors import SettingError
 from oracle_sync.instance import dagster_home, dagster_url
 from oracle_sync.settings import load
+
+if TYPE_CHECKING:
+    import psutil
 
 # Ctrl-C on a terminal goes to the whole group. In a session of its own, Dagster hears it once,
 # from us, and stops its processes in order.
@@ -32,7 +36,10 @@ STOP_SECONDS = 40.0
 
 
 def serve_ui(host: str, port: int, say: Callable[[str], object]) -> int:
-    """Run `dagster dev` until Ctrl-C or a termination signal; give its exit status.
+    """Run `dagster dev` until Ctrl-C or a termination signal; give the exit status.
+
+    1: Dagster ended by itself, as it does when one of its processes was killed. Its own status
+    would be 0 even then.
 
     Raises:
         SettingError: if the port is taken.
@@ -56,7 +63,12 @@ def serve_ui(host: str, port: int, say: Callable[[str], object]) -> int:
     stopping = threading.Event()
     threading.Thread(target=_announce, args=(host, port, say, stopping), daemon=True).start()
     try:
-        return process.wait()
+        process.wait()
+        say(
+            "Dagster ended by itself, as its last words above say. What its runs committed is "
+            "kept. Start oracle-sync dev again: it goes on from there."
+        )
+        return 1
     except KeyboardInterrupt:
         say("Stopping ...")
         return 0
@@ -99,12 +111,8 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     """Have Dagster end its processes, and see that none of them stays."""
     import psutil
 
-    try:
-        family = psutil.Process(process.pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        family = []
     # The embedded server is no child of Dagster's to be killed: it ends with its last user.
-    family = [child for child in family if "postgres" not in child.name()]
+    family = [child for child in _family(process.pid) if "postgres" not in child.name()]
     if process.poll() is None:
         process.send_signal(signal.SIGINT if _POSIX else signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -117,3 +125,19 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             child.kill()
     psutil.wait_procs(alive, timeout=5)
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    """What Dagster has started, also after its own end."""
+    import psutil
+
+    if not _POSIX:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return psutil.Process(pid).children(recursive=True)
+        return []
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if process.pid != pid and os.getsid(process.pid) == pid:
+                found.append(process)
+    return found

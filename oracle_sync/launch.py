@@ -7,6 +7,7 @@ what the run does.
 from __future__ import annotations
 
 import gc
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -79,6 +80,7 @@ class Launch:
         from oracle_sync.assets import op_name
         from oracle_sync.definitions import build_defs
         from oracle_sync.jobs import SYNC_JOB
+        from oracle_sync.launcher import HOST_TAG
 
         job = build_defs(report=report).resolve_job_def(self.sync.label(SYNC_JOB))
         gc.freeze()
@@ -92,11 +94,7 @@ class Launch:
         given = {name: value for name, value in config.items() if value is not None}
         return job.execute_in_process(
             run_config={
-                "ops": {
-                    op_name(self.sync): {
-                        "config": {k: v for k, v in given.items() if v is not None}
-                    }
-                },
+                "ops": {op_name(self.sync): {"config": given}},
                 # The run's log goes to Dagster's storage; on this terminal we speak ourselves.
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
             },
@@ -105,6 +103,7 @@ class Launch:
             tags={
                 "oracle_sync/sync_name": self.sync_name,
                 "oracle_sync/reason": "command line",
+                HOST_TAG: socket.gethostname(),
             },
         )
 

@@ -1,4 +1,4 @@
-"""Dagster's own run launcher, which also tells the daemon of runs that died with their code server.
+"""Dagster's own run launcher, which also tells the daemon of runs that ended without a word.
 
 Belongs here: that one question. Does not belong here: what becomes of such a run, which
 `run_monitoring` and `run_retries` in `dagster.yaml` say.
@@ -6,11 +6,17 @@ Belongs here: that one question. Does not belong here: what becomes of such a ru
 
 from __future__ import annotations
 
-from dagster import DagsterRun, DefaultRunLauncher
+import socket
+
+import psutil
+from dagster import DagsterEventType, DagsterRun, DefaultRunLauncher
 from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
 from dagster._grpc.types import GetCurrentRunsResult
 from dagster._serdes import deserialize_value
+
+HOST_TAG = "oracle_sync/host"
+"""Of a run that no code server was given: the host that its process is on."""
 
 
 class SyncRunLauncher(DefaultRunLauncher):
@@ -26,17 +32,38 @@ class SyncRunLauncher(DefaultRunLauncher):
         return True
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
-        """Whether the code server that was given the run has it; asked by the daemon."""
+        """Whether a run still has its process; asked by the daemon."""
         client = self._get_grpc_client_for_termination(run.run_id)  # type: ignore[no-untyped-call]
         if client is None:  # started otherwise, as by `oracle-sync sync`
-            return CheckRunHealthResult(WorkerStatus.RUNNING)
+            here = run.tags.get(HOST_TAG) == socket.gethostname()
+            return self._by_process(run) if here else CheckRunHealthResult(WorkerStatus.RUNNING)
         try:
             told = deserialize_value(client.get_current_runs(), GetCurrentRunsResult)
         except DagsterUserCodeUnreachableError:
-            # Perhaps only the network is down. Decided when it answers again.
+            # Behind a port, perhaps only the network is down: decided when it answers again. A
+            # socket is of this machine, and the next code server has another one.
+            if client.socket:
+                return self._by_process(run)
             return CheckRunHealthResult(WorkerStatus.RUNNING, "the code server does not answer")
         if run.run_id in told.current_runs:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(
             WorkerStatus.NOT_FOUND, "the code server was started anew, and the run ended with it"
         )
+
+    def _by_process(self, run: DagsterRun) -> CheckRunHealthResult:
+        """The same for a run of this machine: its first event names its process."""
+        ended = CheckRunHealthResult(WorkerStatus.NOT_FOUND, "its process has ended")
+        for entry in self._instance.all_logs(run.run_id, of_type=DagsterEventType.RUN_START):
+            pid = entry.dagster_event.pid if entry.dagster_event else None
+            if pid is None:
+                continue
+            try:
+                process = psutil.Process(pid)
+                if process.create_time() > entry.timestamp:  # another one has its number now
+                    return ended
+                if process.status() == psutil.STATUS_ZOMBIE:
+                    return ended
+            except psutil.NoSuchProcess:
+                return ended
+        return CheckRunHealthResult(WorkerStatus.RUNNING)

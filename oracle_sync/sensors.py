@@ -32,6 +32,9 @@ LONGEST_BACKOFF = dt.timedelta(hours=1)
 RETRY_GAP = dt.timedelta(minutes=5)
 """How long a crashed run may wait for Dagster to start it anew; after that, we no longer do."""
 
+LOCK_GAP = dt.timedelta(minutes=10)
+"""How long a run that has started may be without the lock before it is no longer waited for."""
+
 LOOK_BACK = 20
 """Runs that a tick looks through, of whatever job, newest first."""
 
@@ -84,7 +87,7 @@ def look(
     wish = _wished_offset(context.cursor)
     if isinstance(wish, str):
         return dg.SkipReason(wish)
-    running = _unfinished_run(context, sync)
+    running = _unfinished_run(context, sync, database)
     if wish is not None:
         if running:
             return dg.SkipReason(
@@ -220,10 +223,13 @@ def _records(
             yield record
 
 
-def _unfinished_run(context: dg.SensorEvaluationContext, sync: Sync) -> dg.DagsterRun | None:
+def _unfinished_run(
+    context: dg.SensorEvaluationContext, sync: Sync, database: Database
+) -> dg.DagsterRun | None:
     """A run that is at work on the table, or will be."""
     for record in _records(context, sync, UNFINISHED):
-        return record.dagster_run
+        if not _abandoned(record, sync, database):
+            return record.dagster_run
     # A crashed run counts as failed for a moment before Dagster starts it anew.
     for record in islice(_records(context, sync, [dg.DagsterRunStatus.FAILURE]), 1):
         tags = record.dagster_run.tags
@@ -231,6 +237,18 @@ def _unfinished_run(context: dg.SensorEvaluationContext, sync: Sync) -> dg.Dagst
         if due and _now() < _ended(record) + RETRY_GAP:
             return record.dagster_run
     return None
+
+
+def _abandoned(record: dg.RunRecord, sync: Sync, database: Database) -> bool:
+    """Whether a run has started long ago and yet nobody is at work on the table.
+
+    So it is where its process was killed on a machine that Dagster's daemon can't look at.
+    """
+    if record.dagster_run.status != dg.DagsterRunStatus.STARTED:
+        return False
+    started = record.start_time or record.create_timestamp.timestamp()
+    since = _now() - dt.datetime.fromtimestamp(started, dt.UTC)
+    return since > LOCK_GAP and database.holder(sync.name) is None
 
 
 def _backing_off(context: dg.SensorEvaluationContext, sync: Sync, state: State) -> str | None:

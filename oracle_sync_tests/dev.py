@@ -59,7 +59,13 @@ class Dev:
 
     def launch(self, asset: str = ASSET, **config: Any) -> str:
         """Start a run as the button Materialize does, and give its id."""
-        told = self.ask(
+        told = self.press(asset, config)
+        assert told["__typename"] == "LaunchRunSuccess", told
+        return str(told["run"]["runId"])
+
+    def press(self, asset: str = ASSET, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """What the button Materialize is answered."""
+        told: dict[str, Any] = self.ask(
             """mutation($p: ExecutionParams!) { launchRun(executionParams: $p) {
                  __typename ... on LaunchRunSuccess { run { runId } } } }""",
             p={
@@ -72,19 +78,7 @@ class Dev:
                 "runConfigData": {"ops": {asset: {"config": config}}} if config else {},
             },
         )["launchRun"]
-        assert told["__typename"] == "LaunchRunSuccess", told
-        return str(told["run"]["runId"])
-
-    def loaded(self) -> bool:
-        """Whether the code location is there, and its jobs can be launched."""
-        query = """{ workspaceOrError { ... on Workspace { locationEntries {
-                     loadStatus locationOrLoadError { __typename } } } } }"""
-        entries = self.ask(query)["workspaceOrError"]["locationEntries"]
-        return all(
-            entry["loadStatus"] == "LOADED"
-            and entry["locationOrLoadError"]["__typename"] == "RepositoryLocation"
-            for entry in entries
-        )
+        return told
 
     def runs(self) -> list[dict[str, Any]]:
         query = "{runsOrError(limit:20){...on Runs{results{runId status tags{key value}}}}}"
@@ -101,6 +95,15 @@ class Dev:
             return status if status in ENDED else None
 
         return str(until(seconds, f"the end of run {run_id}", ended))
+
+    def last_skip(self) -> str:
+        """Why the sensor's latest tick asked for no run; empty: it did ask, or there is none."""
+        query = """{ sensorOrError(sensorSelector: {
+                     repositoryLocationName: "oracle_sync", repositoryName: "__repository__",
+                     sensorName: "new_opportunities" }) {
+                   ... on Sensor { sensorState { ticks(limit: 1) { skipReason } } } } }"""
+        ticks = self.ask(query)["sensorOrError"]["sensorState"]["ticks"]
+        return (ticks[0]["skipReason"] or "") if ticks else ""
 
     def offset(self) -> int:
         try:
@@ -141,9 +144,17 @@ def environment(**settings: str) -> dict[str, str]:
 
 @contextmanager
 def running(
-    folder: Path, pod: Pod, database_url: str, settings: Mapping[str, str], mark: str
+    folder: Path,
+    pod: Pod,
+    database_url: str,
+    settings: Mapping[str, str],
+    mark: str,
+    status: int = 0,
 ) -> Iterator[Dev]:
-    """`oracle-sync dev` on a free port; stopped with Ctrl-C, after which nothing may be left."""
+    """`oracle-sync dev` on a free port; stopped with Ctrl-C, after which nothing may be left.
+
+    `status`: how it ends; other than 0 it ends by itself, without a Ctrl-C.
+    """
     port = free_port()
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
@@ -164,7 +175,8 @@ def running(
             yield Dev(url, pod, database_url, mark)
         finally:
             began = time.monotonic()
-            process.send_signal(signal.SIGINT)
+            if not status:
+                process.send_signal(signal.SIGINT)
             try:
                 process.wait(60)
             finally:
@@ -172,7 +184,7 @@ def running(
                 left = left_behind(mark)
                 for line in left:
                     psutil.Process(int(line.split()[0])).kill()
-    assert process.returncode == 0, (folder / "log").read_text()[-3000:]
+    assert process.returncode == status, (folder / "log").read_text()[-3000:]
     assert seconds < 45
     assert not left, f"left behind: {left}"
 

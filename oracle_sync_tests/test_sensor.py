@@ -25,6 +25,7 @@ from oracle_sync.oracle.client import OracleClient
 from oracle_sync.resources import DbResource, OracleResource
 from oracle_sync.sandbox import Pod, SandboxServer
 from oracle_sync.settings import SETTINGS, OracleSettings
+from oracle_sync.storage.database import Database
 from oracle_sync_tests.harness import rows, run, table, writer
 
 NAME = "oracle_opportunities"
@@ -430,6 +431,21 @@ def test_an_unfinished_run_of_whatever_job_is_waited_for(
     assert synced.skip() == f"Run {run.run_id[:8]} is at offset 150."
     assert synced.server.requests == before
     assert synced.mirror()["offset"] == 150
+
+
+def test_a_run_whose_process_is_gone_is_not_waited_for_for_ever(
+    synced: Desk, later: Callable[[float], None]
+) -> None:
+    run = synced.made(Status.STARTED)
+    synced.server.pod.add(5)
+    later(3600)
+    with Database(synced.url, OPPORTUNITIES).writer(NAME, "a run that takes its time"):
+        assert run.run_id[:8] in synced.skip()
+
+    assert synced.request()
+
+    later(60)
+    assert run.run_id[:8] in synced.skip()
 
 
 def test_a_run_of_something_else_is_not_waited_for(synced: Desk) -> None:

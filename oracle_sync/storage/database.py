@@ -67,6 +67,11 @@ class Database:
         with self.connection("reading sync_state") as connection:
             return state.read_state(connection, sync_name)
 
+    def holder(self, sync_name: str) -> str | None:
+        """See `state.lock_holder`."""
+        with self.connection("asking for the lock") as connection:
+            return state.lock_holder(connection, sync_name)
+
     def sync_names(self) -> list[str]:
         """Every name that has a state, in order."""
         with self.connection("reading sync_state") as connection, connection.cursor() as cursor:
