@@ -61,6 +61,16 @@ class Network:
         """Plug it in again."""
         self._switch("link", "set", host, "up")
 
+    def plug_all(self) -> None:
+        """Plug in every host, and have them forget who could not be reached before."""
+        for host in ADDRESSES:
+            self.plug(host)
+        for host in ADDRESSES:
+            there = f"{self.prefix}{host}"
+            # The kernel tells of a link that is up within a second.
+            until(lambda there=there: "state UP" in run("ip", "-n", there, "link", "show", "eth0"))
+            run("ip", "-n", there, "neighbour", "flush", "all")
+
     def spoil(self, host: str) -> str:
         """Make what is sent to a host slow and lossy; give the name of the means."""
         for means in (

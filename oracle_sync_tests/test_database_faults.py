@@ -96,6 +96,25 @@ def test_a_server_that_stays_away_ends_the_run_with_one_sentence_and_the_rows_ag
         assert table(url) == source.table()
 
 
+def test_a_server_given_up_is_not_waited_for_again_until_it_is_back() -> None:
+    with own_server() as (url, programs), writer(url, retry_seconds=6) as store:
+        pg_ctl(url, programs, "stop", "-m", "immediate")
+
+        def seconds() -> float:
+            began = time.monotonic()
+            with pytest.raises(StoreUnavailable):
+                store.note(error="away")
+            return time.monotonic() - began
+
+        assert seconds() > 2.5
+        assert seconds() < 2.5
+        pg_ctl(url, programs, "start", "-o", f"-h '' -k {url.split('host=')[1]}")
+        store.note(error="away")
+        assert rows(url, "SELECT last_error FROM sync_state") == [("away",)]
+        pg_ctl(url, programs, "stop", "-m", "immediate")
+        assert seconds() > 2.5
+
+
 def test_a_failover_to_a_read_only_server_is_waited_out_and_told_if_it_lasts(
     database_url: str,
 ) -> None:

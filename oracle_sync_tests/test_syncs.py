@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import dagster as dg
@@ -17,11 +19,13 @@ from click.testing import CliRunner
 
 from oracle_sync import syncs
 from oracle_sync.cli import cli
+from oracle_sync.collection import OPPORTUNITIES
 from oracle_sync.definitions import build_defs
 from oracle_sync.errors import SettingError
 from oracle_sync.resources import DbResource, OracleResource
 from oracle_sync.sandbox import Pod, SandboxServer
 from oracle_sync.settings import SETTINGS
+from oracle_sync.storage.database import Database
 from oracle_sync_tests.harness import rows
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -344,3 +348,21 @@ def test_the_command_line_knows_them_by_name(
     assert unnamed.exit_code == 1
     assert "Several syncs are declared: emea, apac" in unnamed.output
     assert runner.invoke(cli, ["reset", "--sync-name", "emea"]).exit_code == 0
+
+
+def test_threads_that_make_the_tables_of_several_syncs_at_once_make_all_of_each(
+    empty_database_url: str,
+) -> None:
+    names = [f"s{number}" for number in range(8)]
+    ready = Barrier(len(names))
+
+    def make(name: str) -> None:
+        database = Database(empty_database_url, OPPORTUNITIES, name)
+        ready.wait(30)
+        database.sync_names()
+
+    with ThreadPoolExecutor(len(names)) as threads:
+        list(threads.map(make, names))
+    count = "SELECT count(*) FROM pg_tables WHERE schemaname = %s"
+    found = {name: rows(empty_database_url, count, name)[0][0] for name in names}
+    assert found == dict.fromkeys(names, 7)

@@ -20,6 +20,10 @@ from oracle_sync.errors import StoreError, StoreRefused, StoreUnavailable, clean
 STATEMENT_TIMEOUT_MS = 60_000
 """A page's statement takes milliseconds; a minute means that the server is stuck."""
 
+LINK_TIMEOUT_MS = 30_000
+"""How long what one side sent may stay without the other's word that it came. Both sides have it:
+else the kernel asks for a quarter of an hour, and the server keeps locks for that long."""
+
 # Pages are joined to the table by index, row by row. The planner, which can't know how many rows
 # a JSON array holds, would at times rather hash the whole table: on a million rows that costs a
 # second for each page.
@@ -31,6 +35,7 @@ SET lock_timeout = {STATEMENT_TIMEOUT_MS // 2};
 SET tcp_keepalives_idle = 20;
 SET tcp_keepalives_interval = 10;
 SET tcp_keepalives_count = 3;
+SET tcp_user_timeout = {LINK_TIMEOUT_MS};
 SET enable_hashjoin = off;
 SET enable_mergejoin = off;
 """
@@ -54,7 +59,7 @@ _ADVICE = {
 def connect(url: str, application: str = "oracle_sync") -> Connection:
     """Open a connection in autocommit mode.
 
-    Dead links are noticed by TCP keepalives within about a minute.
+    Both sides notice a dead link within about half a minute, whether they wait or send.
 
     A schema that `in_schema` put into the URL is set once connected: PgBouncer refuses it at the
     start or, where told to ignore it, drops it without a word, and the tables would be others.
@@ -72,7 +77,7 @@ def connect(url: str, application: str = "oracle_sync") -> Connection:
             keepalives_idle=20,
             keepalives_interval=10,
             keepalives_count=3,
-            tcp_user_timeout=60_000,
+            tcp_user_timeout=LINK_TIMEOUT_MS,
         )
         connection.autocommit = True
         with connection.cursor() as cursor:

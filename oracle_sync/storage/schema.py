@@ -6,6 +6,7 @@ which are in `migrations/versions/`.
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import psycopg2
@@ -21,6 +22,10 @@ not the import of Alembic and SQLAlchemy."""
 VERSION_TABLE = "oracle_sync_version"
 # Not current_schema, which is null where the schema is yet to be made.
 _LOCK = "hashtextextended('oracle_sync migrations ' || current_setting('search_path'), 0)"
+
+_ONE_THREAD = threading.Lock()
+"""Alembic's `op` and `context` are one for the whole process: the migrations of two threads, as of
+the sensors of two syncs, would go to whichever connection came last."""
 
 
 def version(connection: Connection) -> str | None:
@@ -62,7 +67,8 @@ def ensure(connection: Connection, url: str, schema: str = "") -> None:
             if schema:
                 make_schema(migrating, schema)
             if version(migrating) != HEAD:
-                _upgrade(migrating)
+                with _ONE_THREAD:
+                    _upgrade(migrating)
     finally:
         migrating.close()
 

@@ -6,6 +6,7 @@ belong here: what is written.
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
@@ -21,6 +22,9 @@ from oracle_sync.storage.state import COLUMNS, LOCK_KEY, lock_holder, read_state
 from oracle_sync.sync.store import State
 
 T = TypeVar("T")
+
+LAST_TRY_SECONDS = 1.0
+"""For trying again once a database has been given up, as for a last word on why."""
 
 LOCK_NAME = "oracle_sync lock"
 """What pg_stat_activity shows of the connection that holds a lock."""
@@ -49,6 +53,7 @@ class Session:
         self.retries = 0
         self._closed = threading.Event()
         self._retry_seconds = retry_seconds
+        self._given_up = False
         self._data: Connection | None = None
         self._lock: Connection | None = None
         try:
@@ -87,7 +92,7 @@ class Session:
             Fenced: if another writer has taken over meanwhile.
             StoreError: if it can't be done, `doing` saying what was tried.
         """
-        deadline, delay = time.monotonic() + self._retry_seconds, 0.1
+        deadline, delay = time.monotonic() + self._patience, 0.1
         while True:
             if self._closed.is_set():
                 raise StoreUnavailable(f"Stopped while {doing}.")
@@ -97,10 +102,17 @@ class Session:
                     if done is not None:
                         return done
                 assert self._data is not None
-                return work(self._data)
+                done = work(self._data)
+                self._given_up = False
+                return done
             except (psycopg2.Error, SyncError) as error:
                 cause = error.__cause__ if isinstance(error, SyncError) else error
-                if cause is None or not passing(cause) or time.monotonic() + delay > deadline:
+                again = cause is not None and passing(cause)
+                if not again or time.monotonic() + delay > deadline:
+                    self._given_up = again
+                    if self._data is not None and self._data.closed:
+                        # What is tried after this can only be done on a new connection.
+                        self._disconnect()
                     if isinstance(error, psycopg2.Error):
                         raise translated(error, self.url, doing) from error
                     raise
@@ -110,6 +122,11 @@ class Session:
             self._disconnect()
             self._closed.wait(delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
             delay = min(delay * 2, 5.0)
+
+    @property
+    def _patience(self) -> float:
+        """Seconds to keep trying; few where the database was away for all of them already."""
+        return min(self._retry_seconds, LAST_TRY_SECONDS if self._given_up else math.inf)
 
     def one(
         self, connection: Connection | None, statement: str, **parameters: Any
@@ -194,7 +211,7 @@ class Session:
             self._still_ours(data)
             # The server may not have noticed yet that our old session is gone.
             self._lock = connect(self.url, LOCK_NAME)
-            self._take_lock(self._lock, self._retry_seconds, lambda _: None)
+            self._take_lock(self._lock, self._patience, lambda _: None)
             found = self._still_ours(data)
         except BaseException:
             data.close()
