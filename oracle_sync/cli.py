@@ -168,17 +168,22 @@ def replay(sync_name: str | None) -> None:
 
 
 @cli.command()
-def check() -> None:
+@click.option("--sync-name", help="One of the declared syncs. Default: all of them.")
+def check(sync_name: str | None) -> None:
     """Try settings, network, sign-in, finder, fields, order and database, one by one."""
     from oracle_sync.preflight import preflight
 
+    syncs = declared() if sync_name is None else [find(sync_name)]
     width, failed = 10, 0
-    for step in preflight():
-        mark = {True: "ok  ", False: "FAIL", None: "warn"}[step.passed]
-        click.echo(f"{mark}  {step.name:<{width}}  {step.said}")
-        if step.advice and not step.passed:
-            click.echo(f"      {'':<{width}}  -> {step.advice}")
-        failed += step.passed is False
+    for sync in syncs:
+        if len(syncs) > 1:
+            click.echo(f"{sync.name}:")
+        for step in preflight(sync):
+            mark = {True: "ok  ", False: "FAIL", None: "warn"}[step.passed]
+            click.echo(f"{mark}  {step.name:<{width}}  {step.said}")
+            if step.advice and not step.passed:
+                click.echo(f"      {'':<{width}}  -> {step.advice}")
+            failed += step.passed is False
     if failed:
         click.echo(f"Failed: {failed} of the checks above.", err=True)
         click.echo(

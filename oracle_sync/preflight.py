@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from oracle_sync.collection import OPPORTUNITIES
 from oracle_sync.errors import SyncError
 from oracle_sync.oracle.client import OracleClient
-from oracle_sync.settings import MAX_BATCH_SIZE, OracleSettings, Settings, load
+from oracle_sync.settings import MAX_BATCH_SIZE, OracleSettings, Settings
 from oracle_sync.storage.database import Database, url_of
 from oracle_sync.sync.bases import base_at
 from oracle_sync.sync.page import PageRequest, read_items
+from oracle_sync.syncs import Sync
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,10 @@ class Step:
     advice: str = ""
 
 
-def preflight() -> Iterator[Step]:
+def preflight(sync: Sync) -> Iterator[Step]:
     """The answers in order; Oracle's and the database's do not depend on one another."""
     try:
-        settings = load()
+        settings = sync.settings()
         settings.oracle.checked()
     except SyncError as error:
         yield _failed("settings", error)
@@ -40,7 +41,7 @@ def preflight() -> Iterator[Step]:
     yield from _oracle(
         replace(settings.oracle, retry_seconds=min(5, settings.oracle.retry_seconds))
     )
-    yield from _database(settings)
+    yield from _database(settings, sync.schema)
 
 
 def _oracle(settings: OracleSettings) -> Iterator[Step]:
@@ -119,10 +120,10 @@ def _paging_by_key(client: OracleClient, tokens: list[str], *, demanded: bool) -
     return Step("paging by key", not demanded, said, "Set ORACLE_SYNC_PAGING to offset.")
 
 
-def _database(settings: Settings) -> Iterator[Step]:
+def _database(settings: Settings, schema: str) -> Iterator[Step]:
     where = "DATABASE_URL" if settings.database_url else f"embedded, in {settings.home}"
     try:
-        database = Database(url_of(settings), OPPORTUNITIES)
+        database = Database(url_of(settings), OPPORTUNITIES, schema)
         names = database.sync_names()
     except SyncError as error:
         yield _failed("database", error)

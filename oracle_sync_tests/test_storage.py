@@ -245,6 +245,30 @@ def test_an_id_twice_in_a_batch_is_stored_once_with_the_later_number(database_ur
     assert table(database_url) == {"1": "c", "2": "b"}
 
 
+def test_a_row_that_another_session_inserts_at_the_same_moment_is_stored_once(
+    database_url: str,
+) -> None:
+    waits = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = %s"
+    other = psycopg2.connect(database_url)
+    other.cursor().execute(
+        "INSERT INTO minimal_opportunities (opportunity_id, opportunity_number) VALUES ('2', 'old')"
+    )
+
+    def let_go() -> None:
+        wait_until(lambda: rows(database_url, waits, "transactionid"))
+        other.commit()
+
+    thread = threading.Thread(target=let_go)
+    with writer(database_url) as store:
+        thread.start()
+        written = store.commit(batch(0, "1", "2", "3"))
+        assert store.state.offset == 3
+    thread.join(10)
+    other.close()
+    assert (written.inserted, written.updated) == (2, 1)
+    assert table(database_url) == {"1": "N1", "2": "N2", "3": "N3"}
+
+
 def test_a_row_that_is_gone_is_moved_and_comes_back_when_it_returns(database_url: str) -> None:
     source = ListSource(20)
     run(database_url, source)

@@ -350,6 +350,22 @@ def test_the_command_line_knows_them_by_name(
     assert runner.invoke(cli, ["reset", "--sync-name", "emea"]).exit_code == 0
 
 
+def test_check_tries_each_of_them_or_the_one_that_is_named(
+    both: dg.Definitions, pods: dict[str, SandboxServer]
+) -> None:
+    pods["apac"].pod.password = "changed"
+    runner = CliRunner()
+
+    everything = runner.invoke(cli, ["check"])
+    assert everything.exit_code == 1
+    emea, _, apac = everything.output.partition("apac:\n")
+    assert emea.startswith("emea:\n")
+    assert "about 123 in all" in emea
+    assert "known syncs" not in emea
+    assert "FAIL  sign-in" in apac
+    assert runner.invoke(cli, ["check", "--sync-name", "emea"]).exit_code == 0
+
+
 def test_threads_that_make_the_tables_of_several_syncs_at_once_make_all_of_each(
     empty_database_url: str,
 ) -> None:
