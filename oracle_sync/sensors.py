@@ -11,6 +11,8 @@ from itertools import islice, takewhile
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.scheduler.instigation import SensorInstigatorData
 
 from oracle_sync.assets import CONFIRM_AFTER, op_name, table_key
 from oracle_sync.collection import OPPORTUNITIES
@@ -67,12 +69,36 @@ def build_sensor(interval: int, *, running: bool, sync: Sync = PLAIN) -> dg.Sens
     def new_opportunities(
         context: dg.SensorEvaluationContext, oracle: OracleResource, db: DbResource
     ) -> dg.SensorResult | dg.SkipReason:
+        before = _stored_cursor(context)
         try:
-            return look(context, sync, oracle, db.database(sync))
+            result: dg.SensorResult | dg.SkipReason = look(context, sync, oracle, db.database(sync))
         except SyncError as error:
-            return dg.SkipReason(error.sentence())
+            result = dg.SkipReason(error.sentence())
+        now = _stored_cursor(context)
+        if now and now != before:
+            return dg.SensorResult(
+                skip_reason="The cursor was set during this tick; the next one acts on it.",
+                cursor=now,
+            )
+        return result
 
     return new_opportunities
+
+
+def _stored_cursor(context: dg.SensorEvaluationContext) -> str | None:
+    """The cursor as it is at this moment.
+
+    A tick's cursor is written over whatever a person has set while it was looking (Dagster 1.13).
+    """
+    if context.instance.schedule_storage is None:  # in memory, as for a test of the sensor
+        return None
+    location = context.code_location_origin
+    for state in context.instance.all_instigator_state(instigator_type=InstigatorType.SENSOR):
+        found = state.origin.repository_origin.code_location_origin.location_name
+        if state.name == context.sensor_name and (not location or found == location.location_name):
+            data = state.instigator_data
+            return data.cursor if isinstance(data, SensorInstigatorData) else None
+    return None
 
 
 def look(

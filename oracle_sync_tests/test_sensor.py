@@ -14,7 +14,14 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.definitions.sensor_definition import SensorType
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    SensorInstigatorData,
+)
 from dagster._core.utils import make_new_run_id
 from dagster_shared.record import copy
 
@@ -26,10 +33,12 @@ from oracle_sync.resources import DbResource, OracleResource
 from oracle_sync.sandbox import Pod, SandboxServer
 from oracle_sync.settings import SETTINGS, OracleSettings
 from oracle_sync.storage.database import Database
+from oracle_sync.sync.look import look as look_at_oracle
 from oracle_sync_tests.harness import rows, run, table, writer
 
 NAME = "oracle_opportunities"
 JOB = "sync_opportunities"
+SENSOR = "new_opportunities"
 CLICKED = "__ASSET_JOB"
 OTHER = "a_job_of_the_user"
 TABLE = dg.AssetKey("minimal_opportunities")
@@ -78,8 +87,9 @@ class Desk:
         return {"oracle": OracleResource(**fields), "db": DbResource(url=self.db_url)}
 
     def tick(self) -> Any:
-        sensor = self.defs.resolve_sensor_def("new_opportunities")
+        sensor = self.defs.resolve_sensor_def(SENSOR)
         with dg.build_sensor_context(
+            sensor_name=SENSOR,
             instance=self.instance,
             cursor=self.cursor,
             definitions=self.defs,
@@ -88,6 +98,15 @@ class Desk:
             data = sensor.evaluate_tick(context)
         self.cursor = data.cursor
         return data
+
+    def store_cursor(self) -> InstigatorState:
+        """Have Dagster keep the cursor, as the daemon does."""
+        origin = RemoteRepositoryOrigin(
+            RegisteredCodeLocationOrigin("oracle_sync"), "__repository__"
+        ).get_instigator_origin(SENSOR)
+        data = SensorInstigatorData(cursor=self.cursor, sensor_type=SensorType.STANDARD)
+        state = InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.RUNNING, data)
+        return self.instance.add_instigator_state(state)
 
     def skip(self) -> str:
         """What a tick that asks for nothing says."""
@@ -329,6 +348,35 @@ def test_a_bare_number_moves_the_sync_there_and_leaves_a_line_of_history(
     assert len(table(synced.url)) == 150  # rows stay
     assert synced.run()
     assert synced.skip() == "Up to date at offset 150."
+
+
+def test_a_cursor_set_during_a_tick_is_not_written_over(
+    synced: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The one in memory keeps no cursors.
+    with dg.DagsterInstance.local_temp() as instance:
+        synced.instance = instance
+        set_during_a_tick(synced, monkeypatch)
+
+
+def set_during_a_tick(synced: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced.tick()
+    stored = synced.store_cursor()
+    synced.server.pod.add(5)
+
+    def look(*given: Any) -> Any:
+        seen = look_at_oracle(*given)
+        data = SensorInstigatorData(cursor="100", sensor_type=SensorType.STANDARD)
+        synced.instance.update_instigator_state(stored.with_data(data))
+        return seen
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sensors, "look_at_oracle", look)
+        assert "set during this tick" in synced.skip()
+    assert synced.cursor == "100"
+    assert synced.state()[0] == 150
+    synced.tick()
+    assert synced.state()[0] == 100
 
 
 def test_a_cursor_set_to_the_offset_there_is_changes_nothing(synced: Desk) -> None:
