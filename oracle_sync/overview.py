@@ -95,13 +95,13 @@ def _picture(runs: "pd.DataFrame") -> bytes:
     above, below = figure.subplots(2, 1, sharex=True)
     above.step(runs["at"], runs["rows"], where="post", color="#3b6fd4", marker=".")
     above.set_ylabel("rows in the table")
-    above.set_ylim(bottom=0)
+    above.set_ylim(0, above.dataLim.ymax * 1.1 or 1)
     # A run that brings nothing has no speed worth showing.
     busy = runs[runs["received"] > 0]
     below.vlines(busy["at"], 0, busy["rate"], color="#2f9e6e", linewidth=2)
     below.plot(busy["at"], busy["rate"], "o", color="#2f9e6e", markersize=4)
     below.set_ylabel("rows/s, each run")
-    below.set_ylim(bottom=0)
+    below.set_ylim(0, below.dataLim.ymax * 1.1 or 1)
     below.set_xlabel("UTC")
     figure.autofmt_xdate()
     image = io.BytesIO()
