@@ -7,38 +7,25 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 import psycopg2
 import requests
 
 from oracle_sync.sandbox import Pod
 from oracle_sync.settings import SETTINGS
 from oracle_sync_tests.harness import rows, table
+from oracle_sync_tests.processes import MARK, free_port, left_behind, until
 
 ASSET = "minimal_opportunities"
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
-MARK = "ORACLE_SYNC_TEST_MARK"
-
-
-def until(seconds: float, what: str, found: Callable[[], Any], pause: float = 0.25) -> Any:
-    """Wait for something to be true, and give it."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = found()
-        if value:
-            return value
-        assert time.monotonic() < deadline, f"Not within {seconds} s: {what}"
-        time.sleep(pause)
 
 
 @dataclass
@@ -117,25 +104,6 @@ class Dev:
         return table(self.database_url) == self.pod.snapshot()
 
 
-def left_behind(mark: str) -> list[str]:
-    """Names of the processes that were started, directly or not, with our mark."""
-    names = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(MARK) == mark:
-                names.append(f"{process.pid} {process.name()}")
-        except psutil.Error:
-            continue
-    return names
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def environment(**settings: str) -> dict[str, str]:
     """The environment of this process, with no other settings of ours than these."""
     ours = {name for s in SETTINGS for name in (s.name, f"{s.name}_FILE")} | {"DAGSTER_HOME"}
@@ -182,8 +150,8 @@ def running(
             finally:
                 seconds = time.monotonic() - began
                 left = left_behind(mark)
-                for line in left:
-                    psutil.Process(int(line.split()[0])).kill()
+                for each in left:
+                    each.kill()
     assert process.returncode == status, (folder / "log").read_text()[-3000:]
     assert seconds < 45
     assert not left, f"left behind: {left}"

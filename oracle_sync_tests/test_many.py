@@ -19,8 +19,9 @@ import psycopg2
 import pytest
 
 from oracle_sync.sandbox import Pod, SandboxServer
-from oracle_sync_tests.dev import Dev, free_port, running, until
+from oracle_sync_tests.dev import Dev, running
 from oracle_sync_tests.harness import rows
+from oracle_sync_tests.processes import free_port, until
 
 pytestmark = [pytest.mark.xdist_group("many"), pytest.mark.timeout(480)]
 

@@ -11,6 +11,7 @@ import os
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,9 @@ import psycopg2
 import pytest
 
 from oracle_sync.sandbox import Pod, SandboxServer
-from oracle_sync_tests.dev import ASSET, ENDED, MARK, Dev, running, until
+from oracle_sync_tests.dev import ASSET, ENDED, Dev, running
 from oracle_sync_tests.harness import rows, table
+from oracle_sync_tests.processes import left_behind, until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -381,12 +383,10 @@ def test_a_wrong_password_is_tried_again_after_a_pause_that_the_sensor_explains(
 def processes(dev: Dev, word: str) -> list[psutil.Process]:
     """Those of this server whose command has a word in it."""
     found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(MARK) == dev.mark and word in " ".join(process.cmdline()):
+    for process in left_behind(dev.mark):
+        with suppress(psutil.Error):  # it may have ended meanwhile
+            if word in " ".join(process.cmdline()):
                 found.append(process)
-        except psutil.Error:
-            continue
     return found
 
 
