@@ -95,18 +95,23 @@ def _picture(runs: "pd.DataFrame") -> bytes:
     above, below = figure.subplots(2, 1, sharex=True)
     above.step(runs["at"], runs["rows"], where="post", color="#3b6fd4", marker=".")
     above.set_ylabel("rows in the table")
-    above.set_ylim(0, above.dataLim.ymax * 1.1 or 1)
+    above.set_ylim(0, _top(runs["rows"]))
     # A run that brings nothing has no speed worth showing.
     busy = runs[runs["received"] > 0]
     below.vlines(busy["at"], 0, busy["rate"], color="#2f9e6e", linewidth=2)
     below.plot(busy["at"], busy["rate"], "o", color="#2f9e6e", markersize=4)
     below.set_ylabel("rows/s, each run")
-    below.set_ylim(0, below.dataLim.ymax * 1.1 or 1)
+    below.set_ylim(0, _top(busy["rate"]))
     below.set_xlabel("UTC")
     figure.autofmt_xdate()
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=90)
     return image.getvalue()
+
+
+def _top(values: "pd.Series[Any]") -> float:
+    """Where an axis ends, with some room above what is drawn."""
+    return max([1.0, *(1.1 * value for value in values)])
 
 
 def _image(png: bytes) -> str:
