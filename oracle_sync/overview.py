@@ -111,7 +111,7 @@ def _picture(runs: "pd.DataFrame") -> bytes:
 
 def _top(values: "pd.Series[Any]") -> float:
     """Where an axis ends, with some room above what is drawn."""
-    return max([1.0, *(1.1 * value for value in values)])
+    return float(max([1.0, *(1.1 * value for value in values)]))
 
 
 def _image(png: bytes) -> str:
