@@ -43,6 +43,8 @@ ROWS = 300
 def stack() -> Iterator[Stack]:
     with prepared(ROWS) as made:
         start_all(made)
+        made.switch_sensor_on()
+        until(WAIT, "the tables", lambda: "minimal_opportunities" in tables(made))
         yield made
 
 
@@ -59,12 +61,9 @@ def half_done(stack: Stack, further: int) -> None:
 
 def test_with_the_sensor_on_the_rows_arrive(stack: Stack) -> None:
     assert requests.get(f"{stack.url}/server_info", timeout=5).ok
-    stack.switch_sensor_on()
-
-    until(WAIT, "the tables", lambda: "minimal_opportunities" in tables(stack))
     stack.arrives()
 
-    assert stack.offset() == ROWS
+    assert stack.offset() >= ROWS
 
 
 def tables(stack: Stack) -> set[str]:

@@ -457,8 +457,17 @@ def test_a_storm_of_refusals_with_four_requests_in_flight_is_outlasted(
 
 def test_every_second_connection_that_breaks_is_outlasted(database_url: str) -> None:
     with SandboxServer(Pod(rows=120)) as server:
-        for skip in range(0, 20, 2):
-            server.pod.add_fault(("reset", "truncate", "bad_json")[skip // 2 % 3], skip=skip)
+        # Twice broken JSON, since a page of which nothing else comes is given up.
+        for number, fault in enumerate(("reset", "truncate", "bad_json", "reset", "truncate") * 2):
+            server.pod.add_fault(fault, skip=2 * number)
+        go(database_url, server, retry_seconds=30)
+        equal(database_url, server)
+
+
+def test_a_page_that_breaks_in_another_way_each_time_is_not_given_up(database_url: str) -> None:
+    with SandboxServer(Pod(rows=20)) as server:
+        for number, fault in enumerate(("reset", "reset", "bad_json")):
+            server.pod.add_fault(fault, skip=number)
         go(database_url, server, retry_seconds=30)
         equal(database_url, server)
 

@@ -10,6 +10,7 @@ import json
 import ssl
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -60,7 +61,10 @@ _BAD_BODY_TRIES = 3
 
 
 class _Again(Exception):
-    """An attempt that may be made again: `error` is what to raise when it may not any more."""
+    """An attempt that may be made again: `error` is what to raise when it may not any more.
+
+    `most` is how many attempts may end in an error of its kind.
+    """
 
     def __init__(
         self, error: SourceError, *, wait: float | None = None, most: int | None = None
@@ -164,19 +168,21 @@ class OracleClient:
         """
         policy = Retry(total=None, backoff_factor=0.5, backoff_jitter=0.25, backoff_max=30)
         deadline = time.monotonic() + self._settings.retry_seconds
-        throttled = tries = 0
+        throttled = 0
+        tries: Counter[type[SourceError]] = Counter()
         while True:
             began = time.monotonic()
             try:
                 answer = attempt()
             except _Again as again:
-                tries += 1
+                tries[type(again.error)] += 1
                 throttled += again.error.status in (429, 503)
                 policy = policy.increment("GET", "", error=again)
                 wait = policy.get_backoff_time() if again.wait is None else again.wait
                 left = deadline - time.monotonic()
-                if wait > left or (again.most is not None and tries >= again.most):
-                    raise self._given_up(again, tries, left, wait) from again
+                alike = tries[type(again.error)]
+                if wait > left or (again.most is not None and alike >= again.most):
+                    raise self._given_up(again, tries.total(), left, wait) from again
                 self._on_notice(f"{again.error} Trying again in {wait:.0f} s.")
                 if stopped.wait(wait):
                     raise again.error from again
