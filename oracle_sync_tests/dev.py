@@ -74,7 +74,7 @@ class Dev:
     def status(self, run_id: str) -> str:
         return next(str(run["status"]) for run in self.runs() if run["runId"] == run_id)
 
-    def ends(self, run_id: str, seconds: float = 45) -> str:
+    def ends(self, run_id: str, seconds: float = 90) -> str:
         """How a run ends."""
 
         def ended() -> str | None:
@@ -139,7 +139,7 @@ def running(
         )
         url = f"http://127.0.0.1:{port}"
         try:
-            until(90, "an answer of the UI", lambda: process.poll() is None and _answers(url))
+            until(150, "an answer of the UI", lambda: process.poll() is None and _answers(url))
             yield Dev(url, pod, database_url, mark)
         finally:
             began = time.monotonic()

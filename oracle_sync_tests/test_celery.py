@@ -33,7 +33,7 @@ REDIS = shutil.which("redis-server")
 pytestmark = [
     pytest.mark.skipif(REDIS is None, reason="there is no redis-server"),
     pytest.mark.xdist_group("celery"),
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(400),
 ]
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -98,9 +98,11 @@ class Farm:
         options = ("-A", "dagster_celery.app", "-y", "worker.yaml", "-n", name, "--", "-c", "1")
         self.workers[name] = self.start("dagster_celery.cli", "worker", "start", *options)
 
-    def ready(self) -> int:
-        """How many workers have said that they wait for tasks."""
-        return (self.folder / "log").read_text().count(" ready.")
+    def ready(self) -> bool:
+        """Whether all workers have said that they wait for tasks."""
+        log = (self.folder / "log").read_text()
+        assert all(worker.poll() is None for worker in self.workers.values()), log[-3000:]
+        return log.count(" ready.") == len(self.workers)
 
     @contextmanager
     def run(self) -> Iterator[subprocess.Popen[bytes]]:
@@ -191,7 +193,7 @@ def farm(empty_database_url: str, tmp_path: Path) -> Iterator[Farm]:
         for name in WORKERS:
             made.start_worker(name)
         try:
-            until(60, "both workers", lambda: made.ready() == len(made.workers))
+            until(150, "both workers", made.ready)
             yield made
         finally:
             for worker in made.workers.values():
@@ -204,7 +206,7 @@ def farm(empty_database_url: str, tmp_path: Path) -> Iterator[Farm]:
 
 def test_steps_of_two_syncs_run_on_two_workers(farm: Farm) -> None:
     with farm.run() as run:
-        assert run.wait(120) == 0, (farm.folder / "log").read_text()[-3000:]
+        assert run.wait(200) == 0, (farm.folder / "log").read_text()[-3000:]
 
     assert sorted(farm.took().values()) == [*WORKERS]
     holders = {farm.ask(f"SELECT holder FROM {name}.sync_state")[0][0] for name in NAMES}
@@ -218,7 +220,7 @@ def test_a_step_whose_worker_is_killed_goes_on_at_another_one(farm: Farm) -> Non
     for pod in farm.pods.values():
         pod.latency_ms = 200
     with farm.run() as run:
-        until(60, "a first commit of both", lambda: all(farm.offset(name) for name in NAMES))
+        until(150, "a first commit of both", lambda: all(farm.offset(name) for name in NAMES))
         first = farm.took()[killed]
         kill_family(farm.workers.pop(first))
         kept = farm.offset(killed)
@@ -226,7 +228,7 @@ def test_a_step_whose_worker_is_killed_goes_on_at_another_one(farm: Farm) -> Non
         assert len(farm.stored(killed)) == kept
 
         whole = farm.pods[spared].snapshot()
-        until(60, "the end of the other step", lambda: farm.stored(spared) == whole)
+        until(150, "the end of the other step", lambda: farm.stored(spared) == whole)
         assert farm.statuses() == ["STARTED"]
         assert farm.offset(killed) == kept
         # Nobody restarts the worker or the run.

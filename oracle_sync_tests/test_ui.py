@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 # One server for all of them: with --dist loadgroup they go to one worker.
-pytestmark = [pytest.mark.xdist_group("ui"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.xdist_group("ui"), pytest.mark.timeout(400)]
 
 CHROMIUM = next(
     (path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).is_file()),
@@ -179,7 +179,7 @@ def test_a_terminated_run_keeps_what_it_committed_and_the_next_one_goes_on(
     dev.pod.latency_ms = 400
     try:
         run_id = dev.launch(batch_size=5)
-        until(45, "a first commit", lambda: dev.offset() > start)
+        until(90, "a first commit", lambda: dev.offset() > start)
         page.goto(f"{dev.url}/runs/{run_id}")
         page.get_by_role("button", name="Terminate").first.click()
         page.get_by_role("dialog").get_by_role("button", name="Terminate").click()
@@ -207,7 +207,7 @@ def test_with_the_sensor_on_new_rows_arrive_without_a_click(dev: Dev, page: Page
         )
         dev.pod.add(7)
 
-        until(60, "the new rows", dev.equal)
+        until(120, "the new rows", dev.equal)
 
         started = [run for run in dev.runs() if run["runId"] not in known]
         assert len(started) == 1
@@ -314,7 +314,7 @@ def test_an_offset_is_moved_by_a_job_that_demands_a_reason(dev: Dev, page: Page)
     page.get_by_text("No errors").first.wait_for()
     page.get_by_role("button", name="Launch Run").click()
 
-    until(45, "the move", lambda: dev.offset() == 700)
+    until(90, "the move", lambda: dev.offset() == 700)
 
     [line] = rows(
         dev.database_url,
@@ -342,7 +342,7 @@ def test_a_cursor_set_by_hand_moves_the_sync_and_the_history_says_who(dev: Dev, 
                 set_cursor(page, "0")
             return found
 
-        [line] = until(60, "the move to 0", moved, pause=12)
+        [line] = until(120, "the move to 0", moved, pause=12)
         assert line[:2] == ("rewind", 0)
         assert "sensor cursor" in line[2]
         assert "by hand" in line[3]
@@ -362,7 +362,7 @@ def test_a_wrong_password_is_tried_again_after_a_pause_that_the_sensor_explains(
     assert dev.ends(failed) == "FAILURE"
     sensor_switch(page, dev)
     try:
-        until(45, "a tick that waits", lambda: "Next try at" in dev.last_skip(), pause=1)
+        until(90, "a tick that waits", lambda: "Next try at" in dev.last_skip(), pause=1)
         page.reload()
         page.locator("table").last.get_by_role("button", name="0 runs requested").first.click()
         page.get_by_role("dialog").get_by_text("Next try at").first.wait_for()
@@ -398,7 +398,7 @@ def test_a_killed_run_or_code_server_keeps_no_rows_back(dev: Dev, victim: str) -
     dev.pod.latency_ms = 300
     try:
         run_id = dev.launch(batch_size=5)
-        until(45, "a first commit", lambda: dev.offset() > start)
+        until(90, "a first commit", lambda: dev.offset() > start)
         victims = processes(dev, victim)
         assert victims
         for process in victims:
@@ -410,11 +410,15 @@ def test_a_killed_run_or_code_server_keeps_no_rows_back(dev: Dev, victim: str) -
     until(110, "the rows, without a click", dev.equal, pause=1)
     # In production a code server starts anew by itself. Here it takes the button Reload.
     dev.ask("mutation { reloadWorkspace { __typename } }")
-    until(60, "the end of all runs", lambda: all(r["status"] in ENDED for r in dev.runs()), pause=1)
+    until(
+        120, "the end of all runs", lambda: all(r["status"] in ENDED for r in dev.runs()), pause=1
+    )
     assert dev.status(run_id) == ("FAILURE" if victim == "spawn_main" else "SUCCESS")
     dev.pod.add(3)
-    again = until(60, "a launch", lambda: dev.press(config={"batch_size": 499}).get("run"), pause=1)
-    assert dev.ends(again["runId"], 60) == "SUCCESS"
+    again = until(
+        120, "a launch", lambda: dev.press(config={"batch_size": 499}).get("run"), pause=1
+    )
+    assert dev.ends(again["runId"], 120) == "SUCCESS"
     assert dev.equal()
 
 
@@ -428,7 +432,7 @@ def test_a_killed_daemon_ends_it_and_the_next_start_goes_on_by_itself(
         pod.latency_ms = 2000
         with running(tmp_path, pod, empty_database_url, settings, mark, status=1) as dev:
             dev.launch(batch_size=5)
-            until(45, "a first commit", lambda: dev.offset() > 0)
+            until(90, "a first commit", lambda: dev.offset() > 0)
             for process in processes(dev, "dagster._daemon"):
                 process.kill()
         kept = dev.offset()
@@ -437,4 +441,4 @@ def test_a_killed_daemon_ends_it_and_the_next_start_goes_on_by_itself(
         pod.latency_ms = 0
         with running(tmp_path, pod, empty_database_url, settings, mark) as dev:
             until(110, "the rows, without a click", dev.equal, pause=1)
-            until(60, "the end", lambda: all(r["status"] in ENDED for r in dev.runs()), pause=1)
+            until(120, "the end", lambda: all(r["status"] in ENDED for r in dev.runs()), pause=1)
