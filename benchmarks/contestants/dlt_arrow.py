@@ -23,6 +23,7 @@ TOGETHER = 40
 """Pages in one table."""
 
 
+# dlt has types where it is installed, and is not for the project itself.
 @dlt.resource(name="opportunities", primary_key="OptyId")  # type: ignore[untyped-decorator,unused-ignore]
 def opportunities(page: int, threads: int) -> Iterator[Any]:
     """The collection as Arrow tables."""

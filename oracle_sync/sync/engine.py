@@ -196,8 +196,10 @@ class _Run:
 
         def settle() -> None:
             if pager.writing is not None and batch is not None:
-                done, pager.writing = pager.writing, None
-                self._account(done.result(), batch, pager)
+                # An interrupt here leaves it for the end, where it is waited for.
+                written = pager.writing.result()
+                pager.writing = None
+                self._account(written, batch, pager)
 
         try:
             for following in pager.batches():
@@ -210,7 +212,7 @@ class _Run:
             settle()
             raise
         finally:
-            # Only after an interrupt is there still one; it mostly takes milliseconds.
+            # Only after an interrupt or a failed commit is there still one.
             if pager.writing is not None and wait([pager.writing], INTERRUPT_SECONDS).done:
                 with suppress(SyncError):
                     settle()
