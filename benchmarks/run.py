@@ -29,7 +29,7 @@ import psycopg2
 from benchmarks import bars, table
 from benchmarks.server import PASSWORD, USER
 from benchmarks.workloads import CONTESTANTS, IN_FLIGHT, WORKLOADS, Workload, command
-from oracle_sync.storage import embedded
+from oracle_sync.postgres import embedded
 
 ROOT = Path(__file__).resolve().parent.parent
 DIGEST = """

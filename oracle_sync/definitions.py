@@ -11,16 +11,16 @@ from typing import Any
 
 import dagster as dg
 
-from oracle_sync import jobs
-from oracle_sync.alerts import build_alert_sensor
-from oracle_sync.assets import FRAMES, build_source_spec, build_table_asset
+from oracle_sync.config.settings import Settings, load
+from oracle_sync.config.syncs import PLAIN, Sync, declared
+from oracle_sync.engine.run import Report
 from oracle_sync.errors import SettingError
-from oracle_sync.overview import build_overview
-from oracle_sync.resources import DbResource, OracleResource, frames
-from oracle_sync.sensors import build_sensor
-from oracle_sync.settings import Settings, load
-from oracle_sync.sync.engine import Report
-from oracle_sync.syncs import PLAIN, Sync, declared
+from oracle_sync.orchestration import jobs
+from oracle_sync.orchestration.alerts import build_alert_sensor
+from oracle_sync.orchestration.assets import FRAMES, build_source_spec, build_table_asset
+from oracle_sync.orchestration.overview import build_overview
+from oracle_sync.orchestration.resources import DbResource, OracleResource, frames
+from oracle_sync.orchestration.sensors import build_sensor
 
 
 def build_defs(

@@ -21,8 +21,8 @@ import psycopg2
 import pytest
 from filelock import FileLock
 
-from oracle_sync.collection import OPPORTUNITIES
-from oracle_sync.storage.database import Database
+from oracle_sync.config.collection import OPPORTUNITIES
+from oracle_sync.postgres.database import Database
 
 TEMPLATE = "oracle_sync_template"
 
@@ -159,3 +159,9 @@ def _stop(home: Path) -> None:
             server.wait(10)
     except (OSError, ValueError, IndexError, psutil.Error):
         return
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with the room it is in, so that `-m unit` runs the fast ones."""
+    for item in items:
+        item.add_marker(item.path.relative_to(Path(__file__).parent).parts[0])

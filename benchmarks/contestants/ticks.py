@@ -15,10 +15,10 @@ from contextlib import ExitStack
 
 import dagster as dg
 
+from oracle_sync.config.settings import load
 from oracle_sync.definitions import build_defs
-from oracle_sync.instance import instance
-from oracle_sync.resources import DbResource, OracleResource
-from oracle_sync.settings import load
+from oracle_sync.orchestration.instance import instance
+from oracle_sync.orchestration.resources import DbResource, OracleResource
 
 TICKS, WARM_UP = 60, 5
 

@@ -23,7 +23,9 @@ from urllib3.exceptions import DecodeError, HTTPError, ReadTimeoutError
 from urllib3.util.retry import Retry
 
 from oracle_sync import __version__
-from oracle_sync.collection import Collection
+from oracle_sync.config.collection import Collection
+from oracle_sync.config.settings import OracleSettings
+from oracle_sync.engine.page import Page, PageRequest
 from oracle_sync.errors import (
     BadAnswer,
     Reaction,
@@ -47,10 +49,8 @@ from oracle_sync.oracle.answers import (
     server_words,
     whole,
 )
-from oracle_sync.oracle.auth import SignIn
-from oracle_sync.oracle.recipe import page_url
-from oracle_sync.settings import OracleSettings
-from oracle_sync.sync.page import Page, PageRequest
+from oracle_sync.oracle.sign_in import SignIn
+from oracle_sync.oracle.urls import page_url
 
 MAX_BODY = 64 * 1024 * 1024
 """Bytes of an answer, unpacked, above which it can't be a page of 499 rows."""

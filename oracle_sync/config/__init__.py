@@ -1,0 +1,1 @@
+"""What is wanted: settings, syncs and collections. Reads files and environment, no network."""

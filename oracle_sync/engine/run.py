@@ -1,0 +1,253 @@
+"""One sync from the stored offset to the end of the collection, a full refresh where one is due.
+
+Belongs here: what a run does and in which order. Does not belong here: how a page is fetched
+or joined (`pager.py`), and how rows are written (the store).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from oracle_sync.config.collection import Collection
+from oracle_sync.engine.page import Batch, PageRequest, Source, read_items
+from oracle_sync.engine.pager import Pager
+from oracle_sync.engine.store import Store, Written
+from oracle_sync.errors import OnlyRejects, RowsMoved, SyncError
+
+MAX_REFRESHES = 3
+"""Full refreshes that one run tries while the collection keeps moving under it."""
+
+
+INTERRUPT_SECONDS = 10.0
+"""How long an interrupted run waits for a commit that is under way."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run is asked to do. Sizes are in rows, `removal_limit` in percent of the table."""
+
+    batch_size: int = 5
+    concurrency: int = 4
+    full_refresh: bool = False
+    removal_limit: int = 10
+
+
+@dataclass
+class Summary:
+    """What a run has done so far. `rate` is in rows per second."""
+
+    sync_name: str
+    offset_before: int
+    offset_after: int
+    total_synced: int
+    received: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    returned: int = 0
+    rejected: int = 0
+    removed: int = 0
+    pages: int = 0
+    shifts: int = 0
+    refreshes: int = 0
+    seconds: float = 0.0
+    expected: int | None = None
+    refreshing: bool = False
+    complete: bool = False
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def rate(self) -> float:
+        return self.received / self.seconds if self.seconds > 0 else 0.0
+
+
+Report = Callable[[Summary, Batch], None]
+"""Called after each commit, with what has been done and the batch just committed."""
+
+
+def sync(
+    source: Source,
+    store: Store,
+    collection: Collection,
+    options: Options,
+    report: Report = lambda _summary, _batch: None,
+) -> Summary:
+    """Bring the table up to date, and say what was done.
+
+    Raises:
+        SyncError: saying what happened and, in `kept`, what is safely stored.
+    """
+    run = _Run(source, store, collection, options, report)
+    try:
+        run.to_the_end()
+    except SyncError as error:
+        error.kept = f"Everything up to offset {store.state.offset} is stored."
+        run.note_failure(error)
+        raise
+    return run.summary
+
+
+class _Run:
+    def __init__(
+        self,
+        source: Source,
+        store: Store,
+        collection: Collection,
+        options: Options,
+        report: Report,
+    ) -> None:
+        self._source = source
+        self._store = store
+        self._collection = collection
+        self._options = options
+        self._report = report
+        self._began = time.monotonic()
+        state = store.state
+        self.summary = Summary(state.sync_name, state.offset, state.offset, state.total_synced)
+
+    def to_the_end(self) -> None:
+        """Walk; refresh where asked for, or where it turns out that rows have moved."""
+        store, summary = self._store, self.summary
+        if self._options.full_refresh and not store.state.refreshing:
+            self._refresh("asked for")
+        while True:
+            self._walk()
+            if store.state.refreshing:
+                summary.removed += store.finish_refresh(self._options.removal_limit)
+                summary.refreshing, summary.complete = False, True
+            # Rows that came in before an adopted anchor are not shown by that row alone.
+            short = store.state.doubt is None and store.missing() > 0
+            if store.state.doubt is None and not short:
+                break
+            if summary.refreshes >= MAX_REFRESHES:
+                summary.warnings.append(
+                    f"Rows moved during each of {summary.refreshes} full refreshes. Every row "
+                    "that was there all the time is stored; of rows added or removed meanwhile "
+                    "that is not certain. The next run refreshes again."
+                )
+                break
+            self._refresh(store.state.doubt or "the table has fewer rows than the offset counts")
+        self._end()
+
+    def note_failure(self, error: SyncError) -> None:
+        """Leave the error in `sync_state`, where `status` shows it."""
+        try:
+            if isinstance(error, OnlyRejects):
+                self._store.set_aside(error.rejects)
+            self._store.note(error=error.sentence()[:1_000])
+        except SyncError:
+            # The first error is what the user has to see; this one mostly has the same cause.
+            return
+
+    def _end(self) -> None:
+        summary = self.summary
+        if summary.offset_after == 0:
+            summary.warnings.append(
+                "Oracle gave no rows at all. An empty answer is as likely outside the user's or "
+                "the finder's scope as an empty collection: check ORACLE_FINDER and the user's "
+                "role."
+            )
+        if summary.rejected:
+            summary.warnings.append(
+                f"{summary.rejected} items could not be stored and were set aside in "
+                "rejected_items, with the reason."
+            )
+        self._store.note(total=summary.expected)
+
+    def _refresh(self, reason: str) -> None:
+        self.summary.refreshes += 1
+        self._store.begin_refresh(reason)
+
+    def _walk(self) -> None:
+        """Go from the stored offset to the end, from the start again where rows have moved."""
+        while True:
+            self._adopt()
+            pager = Pager(
+                self._source,
+                self._collection,
+                offset=self._store.state.offset,
+                anchor=self._store.state.anchor,
+                batch_size=self._options.batch_size,
+                concurrency=self._options.concurrency,
+            )
+            try:
+                self._commit_all(pager)
+                return
+            except RowsMoved as moved:
+                if self.summary.refreshes >= MAX_REFRESHES:
+                    raise
+                self._refresh(str(moved))
+            finally:
+                pager.close()
+                self.summary.shifts += pager.shifts
+                warning = pager.bases.warning
+                if warning and warning not in self.summary.warnings:
+                    self.summary.warnings.append(warning)
+
+    def _commit_all(self, pager: Pager) -> None:
+        """Commit batch after batch, each while the next one is fetched and read."""
+        writer = ThreadPoolExecutor(1, "oracle-sync-commit")
+        batch: Batch | None = None
+
+        def settle() -> None:
+            if pager.writing is not None and batch is not None:
+                # An interrupt here leaves it for the end, where it is waited for.
+                written = pager.writing.result()
+                pager.writing = None
+                self._account(written, batch, pager)
+
+        try:
+            for following in pager.batches():
+                settle()
+                batch = following
+                pager.writing = writer.submit(self._store.commit, batch)
+            settle()
+        except SyncError:
+            # What was handed over before is stored, and told, first.
+            settle()
+            raise
+        finally:
+            # Only after an interrupt or a failed commit is there still one.
+            if pager.writing is not None and wait([pager.writing], INTERRUPT_SECONDS).done:
+                with suppress(SyncError):
+                    settle()
+            writer.shutdown(wait=False)
+
+    def _adopt(self) -> None:
+        """Find the anchor of a state that has none: one that the script left, or set by hand.
+
+        The row before the offset must be one that the table holds, else a full refresh is due.
+        """
+        state = self._store.state
+        if state.anchor is not None or state.offset == 0:
+            return
+        page = self._source.fetch(PageRequest(state.offset - 1, 1), threading.Event())
+        rows = read_items(page.items, state.offset - 1, self._collection)
+        if rows.keys and self._store.contains(rows.keys[0]):
+            self._store.adopt(rows.keys[0])
+        else:
+            self._refresh(f"the row before offset {state.offset} is not one that was stored")
+
+    def _account(self, written: Written, batch: Batch, pager: Pager) -> None:
+        summary, state = self.summary, self._store.state
+        summary.inserted += written.inserted
+        summary.updated += written.updated
+        # Not the store's count: it holds the rows that only repeat what was committed as well.
+        known = written.inserted + written.updated + len(batch.rejects)
+        summary.unchanged += max(0, batch.received - known)
+        summary.returned += written.returned
+        summary.rejected += len(batch.rejects)
+        summary.received += batch.received
+        summary.pages += batch.pages
+        summary.offset_after = state.offset
+        summary.total_synced = state.total_synced
+        summary.refreshing = state.refreshing
+        summary.complete = state.complete
+        summary.expected = pager.estimate
+        summary.seconds = time.monotonic() - self._began
+        self._report(summary, batch)

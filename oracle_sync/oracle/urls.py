@@ -1,0 +1,57 @@
+"""The URL of a page, as Oracle's REST framework reads it.
+
+Belongs here: which parameters are sent and how they are encoded. Does not belong here: sending.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote
+
+from oracle_sync.config.collection import Collection
+from oracle_sync.config.settings import OracleSettings
+from oracle_sync.engine.page import Base, PageRequest
+
+# A finder reads `Name;variable='value',variable2='value2'`: its own `;`, `,` and `=` stay as
+# they are, and what is in the values is percent-encoded, the quotes included.
+_LITERAL = ";,=:"
+
+
+def resource_url(settings: OracleSettings, collection: Collection) -> str:
+    """The collection's own URL, without parameters."""
+    return (
+        f"{settings.base_url}/crmRestApi/resources/{settings.api_version}/{quote(collection.name)}"
+    )
+
+
+def page_url(settings: OracleSettings, collection: Collection, request: PageRequest) -> str:
+    """The URL of one page. What is set empty is not sent."""
+    parameters = {
+        "finder": settings.finder,
+        "q": _query(settings, collection, request.base),
+        "fields": settings.fields,
+        "orderBy": settings.order_by,
+        "limit": str(request.limit),
+        "offset": str(request.distance),
+        "onlyData": "true",
+        "totalResults": "true" if request.want_total else "",
+    }
+    query = "&".join(
+        f"{name}={quote(text, safe=_LITERAL)}" for name, text in parameters.items() if text
+    )
+    return f"{resource_url(settings, collection)}?{query}"
+
+
+def _query(settings: OracleSettings, collection: Collection, base: Base | None) -> str:
+    """The q parameter: what is set, and from which key on.
+
+    Framework 1 parts conditions by semicolons; later ones take expressions, joined by `and`.
+    """
+    query = settings.query
+    if base is None:
+        return query
+    if settings.framework_version in ("", "1"):
+        return ";".join(filter(None, (query.rstrip("; "), f"{collection.key_field}>={base.key}")))
+    if re.search(r"\bor\b", query, re.IGNORECASE):
+        query = f"({query})"
+    return " and ".join(filter(None, (query, f"{collection.key_field} >= {base.key}")))

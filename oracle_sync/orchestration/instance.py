@@ -1,0 +1,103 @@
+"""Where Dagster keeps its runs: in PostgreSQL, through dagster-postgres, without any setting.
+
+Belongs here: the storage that `dagster.yaml` names, and the instance of the command line. Does
+not belong here: the sync's own tables.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dagster import DagsterInstance
+from dagster._serdes import ConfigurableClassData
+from dagster_postgres import DagsterPostgresStorage
+
+from oracle_sync.config.settings import Settings, load
+from oracle_sync.errors import SettingError
+from oracle_sync.postgres.connection import connect, demand_schema, errors, in_schema, make_schema
+from oracle_sync.postgres.database import url_of
+
+SCHEMA = "dagster"
+"""Schema of Dagster's tables where they share the database of the sync."""
+
+
+class SyncStorage(DagsterPostgresStorage):
+    """dagster-postgres on DAGSTER_DATABASE_URL, else on the sync's database in a schema of its own.
+
+    Named in `dagster.yaml`, so that `dagster dev`, `dg dev` and `oracle-sync dev` show the same
+    history, the embedded server included: each process that loads it starts or joins that one.
+    """
+
+    @classmethod
+    def config_type(cls) -> Any:
+        return {}
+
+    @classmethod
+    def from_config_value(  # type: ignore[override]
+        cls,
+        inst_data: ConfigurableClassData | None,
+        config_value: Mapping[str, Any],  # noqa: ARG003 - the name is Dagster's
+    ) -> DagsterPostgresStorage:
+        url = dagster_url(load())
+        return DagsterPostgresStorage(url, not _tables_there(url), inst_data)
+
+
+def _tables_there(url: str) -> bool:
+    """Whether Dagster's tables are made: asked once, and not by each of its three storages."""
+    names = ("runs", "instance_info", "event_logs", "jobs")
+    connection = connect(url)
+    try:
+        with errors(url, "looking for Dagster's tables"), connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT bool_and(to_regclass(n) IS NOT NULL) FROM unnest(%s) n", [[*names]]
+            )
+            return cursor.fetchone() == (True,)
+    finally:
+        connection.close()
+
+
+def dagster_url(settings: Settings) -> str:
+    """The URL of Dagster's storage; makes the schema where it is ours to make."""
+    if settings.dagster_database_url:
+        return settings.dagster_database_url
+    url = url_of(settings)
+    connection = connect(url)
+    try:
+        with errors(url, "making Dagster's schema"):
+            make_schema(connection, SCHEMA)
+    finally:
+        connection.close()
+    found = in_schema(url, SCHEMA)
+    demand_schema(found, SCHEMA)
+    return found
+
+
+def dagster_home(settings: Settings) -> Path:
+    """DAGSTER_HOME, or a folder under ORACLE_SYNC_HOME with the project's files for Dagster in it.
+
+    Raises:
+        SettingError: if there is neither.
+    """
+    if os.environ.get("DAGSTER_HOME"):
+        return Path(os.environ["DAGSTER_HOME"])
+    home = settings.home / "dagster"
+    home.mkdir(parents=True, exist_ok=True)
+    project = Path(__file__).resolve().parents[2]
+    for folder in (Path.cwd(), project):
+        if (folder / "dagster.yaml").is_file():
+            for name in ("dagster.yaml", "workspace.yaml"):
+                shutil.copyfile(folder / name, home / name)
+            return home
+    raise SettingError(
+        "There is no dagster.yaml here.",
+        "Run oracle-sync in the project's folder, or set DAGSTER_HOME to a folder that has one.",
+    )
+
+
+def instance(settings: Settings) -> DagsterInstance:
+    """The instance that the Dagster UI shows, for a run from the command line."""
+    return DagsterInstance.from_config(str(dagster_home(settings)))

@@ -1,0 +1,133 @@
+"""What can be started by name: the sync, its nightly full refresh, and operations on its state.
+
+Belongs here: jobs, and the words of the operations' forms. Does not belong here: what a sync
+does, and how an offset is moved (`storage/writer.py`).
+"""
+
+from functools import cache
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from oracle_sync.config.settings import DEFAULT_SYNC_NAME
+from oracle_sync.config.syncs import PLAIN, Sync, find
+from oracle_sync.errors import SettingError, SyncError
+from oracle_sync.operations.replay import replay
+from oracle_sync.orchestration.assets import failure, name_of, op_name, table_key
+from oracle_sync.orchestration.resources import DbResource
+from oracle_sync.postgres.database import Database
+from oracle_sync.postgres.reader import this_process
+
+SYNC_JOB = "sync_opportunities"
+
+
+@cache
+def build_sync_job(sync: Sync = PLAIN) -> Any:  # a type that Dagster does not export
+    """The job `sync_opportunities`; the same object each time, as sensor and schedule need it."""
+    return dg.define_asset_job(
+        sync.label(SYNC_JOB),
+        selection=[table_key(sync)],
+        description="Brings the table up to date with Oracle, from the stored offset on.",
+    )
+
+
+def build_nightly(sync: Sync = PLAIN) -> dg.ScheduleDefinition:
+    """The schedule `nightly_full_refresh`, off until it is switched on."""
+    return dg.ScheduleDefinition(
+        name=sync.label("nightly_full_refresh"),
+        job=build_sync_job(sync),
+        cron_schedule="30 2 * * *",
+        description=(
+            "Walks the whole collection: the net below the incremental runs, which can't see a "
+            "row that was changed, or two changes that cancel each other out in number."
+        ),
+        run_config={"ops": {op_name(sync): {"config": {"full_refresh": True}}}},
+        tags={"oracle_sync/reason": "nightly full refresh", "oracle_sync/sync_name": sync.name},
+    )
+
+
+class MoveConfig(dg.Config):
+    """What a move of the offset has to say."""
+
+    reason: str = Field(description="Why; it is kept in sync_history, with the run.")
+    offset: int = Field(
+        default=0,
+        description="Where the next sync begins, 0 to the stored offset; 0 begins again.",
+    )
+    sync_name: str = Field(
+        default=DEFAULT_SYNC_NAME, description="The sync, as sync_state or the settings name it."
+    )
+
+
+class ReplayConfig(dg.Config):
+    """Whose rejected items are tried again."""
+
+    sync_name: str = Field(
+        default=DEFAULT_SYNC_NAME, description="The sync, as sync_state or the settings name it."
+    )
+
+
+@dg.op(out=dg.Out(dg.Nothing))
+def move_offset(context: dg.OpExecutionContext, config: MoveConfig, db: DbResource) -> None:
+    """Set the offset back, under the lock of the sync; a run at work is waited for."""
+    try:
+        if not config.reason.strip():
+            raise SettingError("The reason is empty.", "Say why the offset is moved.")
+        database, sync = _of(db, config.sync_name)
+        with database.writer(
+            config.sync_name,
+            this_process(context.run_id),
+            wait=sync.settings().lock_wait,
+            on_wait=lambda who: context.log.info(f"Waiting for {who} to finish."),
+        ) as writer:
+            before = writer.state.offset
+            action = "rewind" if config.offset else "reset"
+            writer.move(config.offset, action, config.reason)
+        context.log.info(
+            f"Offset of {config.sync_name} moved: {before} -> {config.offset}. Rows are kept."
+        )
+        context.add_output_metadata({"from_offset": before, "to_offset": config.offset})
+    except SyncError as error:
+        raise failure(error) from None
+
+
+@dg.op(out=dg.Out(dg.Nothing))
+def replay_rejects(context: dg.OpExecutionContext, config: ReplayConfig, db: DbResource) -> None:
+    """Store what can be stored now of the items set aside."""
+    try:
+        database, _ = _of(db, config.sync_name)
+        done = replay(database, config.sync_name, this_process(context.run_id))
+        context.log.info(
+            f"Replayed rejected items of {config.sync_name}: {done.stored} stored, "
+            f"{done.superseded} had come in the meantime, {len(done.refused)} still refused."
+        )
+        numbers: dict[str, Any] = {"stored": done.stored, "superseded": done.superseded}
+        refused = "\n".join(f"- {reason}" for reason in done.refused[:20])
+        context.add_output_metadata(
+            numbers | {"refused": len(done.refused), "why": dg.MetadataValue.md(refused or "-")}
+        )
+    except SyncError as error:
+        raise failure(error) from None
+
+
+@dg.job(name="reset_or_rewind")
+def reset_or_rewind() -> None:
+    """Sets the offset of a sync back: to 0, or to a given one. Demands a reason."""
+    move_offset()
+
+
+@dg.job(name="replay_rejected_items")
+def replay_rejected_items() -> None:
+    """Tries the rejected items of a sync again, after what refused them has been mended."""
+    replay_rejects()
+
+
+def _of(db: DbResource, sync_name: str) -> tuple[Database, Sync]:
+    """The database in which a sync name has a state, and the sync it belongs to."""
+    sync = find(name_of(sync_name, PLAIN))
+    database = db.database(sync)
+    if database.state(sync_name) is None:
+        known = ", ".join(database.sync_names()) or "none yet"
+        raise SettingError(f"No sync state found for '{sync_name}'.", f"Known sync names: {known}.")
+    return database, sync

@@ -1,0 +1,150 @@
+"""The database of one collection: where it is, its schema, what to read from it, its writers.
+
+Belongs here: putting the parts of this package together. Does not belong here: statements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from psycopg2.extensions import connection as Connection
+
+from oracle_sync.config.collection import Collection
+from oracle_sync.config.settings import Settings
+from oracle_sync.engine.store import State
+from oracle_sync.errors import SettingError
+from oracle_sync.postgres import embedded, reader, schema
+from oracle_sync.postgres.connection import connect, errors, in_schema
+from oracle_sync.postgres.writer import Writer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def url_of(settings: Settings) -> str:
+    """The database to work with: DATABASE_URL, else the embedded server, started if need be."""
+    return settings.database_url or embedded.start(settings.home)
+
+
+class Database:
+    """A database whose tables are there: the first use of each object sees to that."""
+
+    def __init__(self, url: str, collection: Collection, schema: str = "") -> None:
+        """Nothing is connected yet.
+
+        Args:
+            url: of the database.
+            collection: whose tables they are.
+            schema: of PostgreSQL, where they are; empty: the one that connections have.
+        """
+        self.url = in_schema(url, schema) if schema else url
+        self.schema = schema
+        self.collection = collection
+        self._prepared = False
+
+    @contextmanager
+    def connection(self, doing: str) -> Iterator[Connection]:
+        """A connection for reading, with errors told as ours."""
+        connection = connect(self.url)
+        try:
+            if not self._prepared:
+                schema.ensure(connection, self.url, self.schema)
+                self._prepared = True
+            with errors(self.url, doing):
+                yield connection
+        finally:
+            connection.close()
+
+    def status(self, sync_name: str) -> dict[str, Any] | None:
+        """See `reader.status`."""
+        with self.connection("reading the status") as connection:
+            return reader.status(connection, self.collection, sync_name)
+
+    def state(self, sync_name: str) -> State | None:
+        """See `reader.read_state`."""
+        with self.connection("reading sync_state") as connection:
+            return reader.read_state(connection, sync_name)
+
+    def holder(self, sync_name: str) -> str | None:
+        """See `reader.lock_holder`."""
+        with self.connection("asking for the lock") as connection:
+            return reader.lock_holder(connection, sync_name)
+
+    def sync_names(self) -> list[str]:
+        """Every name that has a state, in order."""
+        with self.connection("reading sync_state") as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT sync_name FROM sync_state ORDER BY sync_name")
+            return [row[0] for row in cursor.fetchall()]
+
+    def history(self, sync_name: str, limit: int = 50) -> list[dict[str, Any]]:
+        """See `reader.history`."""
+        with self.connection("reading the history") as connection:
+            return reader.history(connection, sync_name, limit)
+
+    def demand_writable(self) -> None:
+        """Try a write that leaves nothing behind.
+
+        Raises:
+            StoreError: saying why it can't be done.
+        """
+        with self.connection("writing") as connection, connection, connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO sync_history (sync_name, action, from_offset, to_offset, who, reason) "
+                "VALUES ('', 'check', 0, 0, '', '')"
+            )
+            connection.rollback()
+
+    def details(self, sync_name: str, rows: int) -> dict[str, Any]:
+        """The status; and the table's whole name, and key, value and time of its latest rows."""
+        c = self.collection
+        with self.connection("reading what is stored") as connection, connection.cursor() as cursor:
+            found = reader.status(connection, c, sync_name)
+            assert found is not None
+            cursor.execute("SELECT current_database(), current_schema()")
+            database, schema_name = cursor.fetchone() or ("", "")
+            cursor.execute(
+                f"SELECT {c.key_column}, {c.value_column}, synced_at FROM {c.table} "
+                "ORDER BY id DESC LIMIT %s",
+                (rows,),
+            )
+            return found | {
+                "table_name": f"{database}.{schema_name}.{c.table}",
+                "latest": cursor.fetchall(),
+            }
+
+    def frame(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """The table as a data frame in the order of its ids, or some of its columns.
+
+        Raises:
+            SettingError: if it has no such column.
+        """
+        import pandas as pd
+        from psycopg2 import sql
+
+        with self.connection("reading the table") as connection, connection.cursor() as cursor:
+            cursor.execute(f"SELECT * FROM {self.collection.table} LIMIT 0")
+            known = [column.name for column in cursor.description or ()]
+            chosen = known if columns is None else list(columns)
+            if not chosen or not set(chosen) <= set(known):
+                raise SettingError(
+                    f"{self.collection.table} has no columns {chosen}; it has {', '.join(known)}."
+                )
+            names = sql.SQL(", ").join(map(sql.Identifier, chosen))
+            table = sql.Identifier(self.collection.table)
+            cursor.execute(sql.SQL("SELECT {} FROM {} ORDER BY id").format(names, table))
+            return pd.DataFrame.from_records(cursor.fetchall(), columns=chosen)
+
+    def writer(
+        self,
+        sync_name: str,
+        holder: str,
+        *,
+        wait: float = 0.0,
+        on_wait: Callable[[str], None] = lambda _: None,
+    ) -> Writer:
+        """Take the lock of a sync name; see `Writer`."""
+        with self.connection("preparing the tables"):
+            pass
+        return Writer(self.url, self.collection, sync_name, holder, wait=wait, on_wait=on_wait)

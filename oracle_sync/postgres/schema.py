@@ -1,0 +1,100 @@
+"""Brings a database to the schema that this version works with.
+
+Belongs here: running the migrations, once, under a lock. Does not belong here: the statements,
+which are in `migrations/versions/`.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import psycopg2
+from psycopg2.extensions import connection as Connection
+
+from oracle_sync.errors import StoreRefused, clean
+from oracle_sync.postgres.connection import connect, errors, make_schema
+
+HEAD = "0001"
+"""The newest migration. Known here so that a database that is up to date costs one query, and
+not the import of Alembic and SQLAlchemy."""
+
+VERSION_TABLE = "oracle_sync_version"
+# Not current_schema, which is null where the schema is yet to be made.
+_LOCK = "hashtextextended('oracle_sync migrations ' || current_setting('search_path'), 0)"
+
+_ONE_THREAD = threading.Lock()
+"""Alembic's `op` and `context` are one for the whole process: the migrations of two threads, as of
+the sensors of two syncs, would go to whichever connection came last."""
+
+
+def version(connection: Connection) -> str | None:
+    """The schema's version; None where the migrations have not run."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT version_num FROM {VERSION_TABLE}")
+            row = cursor.fetchone()
+            return row[0] if row else None
+    except psycopg2.errors.UndefinedTable:
+        return None
+
+
+def ensure(connection: Connection, url: str, schema: str = "") -> None:
+    """Apply what is missing. Two processes starting at once do no harm: the second one waits.
+
+    `schema` is made first if it is not there; empty: the one that the connection has.
+
+    Raises:
+        StoreRefused: if the role may not change the schema, or the schema is of a later version.
+    """
+    with errors(url, "reading the schema's version"):
+        found = version(connection)
+    if found == HEAD:
+        return
+    if found is not None and found > HEAD:
+        raise StoreRefused(
+            f"The tables were made by a later version of oracle_sync (schema {found}, this one "
+            f"knows {HEAD}).",
+            "Upgrade this installation.",
+        )
+    # A connection of its own: Alembic wants a transaction, and the lock goes with the connection.
+    migrating = connect(url, "oracle_sync migrations")
+    try:
+        with errors(url, "preparing the tables"):
+            with migrating.cursor() as cursor:
+                cursor.execute("SET lock_timeout = 0; SET statement_timeout = 0")
+                cursor.execute(f"SELECT pg_advisory_lock({_LOCK})")
+            if schema:
+                make_schema(migrating, schema)
+            if version(migrating) != HEAD:
+                with _ONE_THREAD:
+                    _upgrade(migrating)
+    finally:
+        migrating.close()
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import DBAPIError
+    from sqlalchemy.pool import StaticPool
+
+    connection.autocommit = False
+    engine = create_engine(
+        "postgresql+psycopg2://", creator=lambda: connection, poolclass=StaticPool
+    )
+    config = Config()
+    folder = Path(__file__).parent / "migrations"
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    try:
+        with engine.connect() as bound:
+            config.attributes["connection"] = bound
+            config.attributes["version_table"] = VERSION_TABLE
+            command.upgrade(config, "head")
+            bound.commit()
+    except DBAPIError as error:
+        if isinstance(error.orig, psycopg2.Error):
+            raise error.orig from error
+        raise StoreRefused(f"The tables could not be prepared: {clean(error)}.") from error

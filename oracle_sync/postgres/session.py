@@ -1,0 +1,227 @@
+"""The lock of one sync name, and the connection that writes under it.
+
+Belongs here: who may write, and trying again when the database fails for a moment. Does not
+belong here: what is written.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import psycopg2
+from psycopg2.extensions import connection as Connection
+
+from oracle_sync.engine.store import State
+from oracle_sync.errors import Fenced, Locked, StoreRefused, StoreUnavailable, SyncError
+from oracle_sync.postgres.connection import connect, errors, one, passing, translated
+from oracle_sync.postgres.reader import COLUMNS, LOCK_KEY, lock_holder, read_state
+
+T = TypeVar("T")
+
+LAST_TRY_SECONDS = 1.0
+"""For trying again once a database has been given up, as for a last word on why."""
+
+LOCK_NAME = "oracle_sync lock"
+"""What pg_stat_activity shows of the connection that holds a lock."""
+
+
+class Session:
+    """Holds the lock of a sync name, on a connection of its own, until closed.
+
+    Each session begins an epoch: whoever wrote before it fails at the next commit, also a
+    process that has lost its lock without noticing.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        sync_name: str,
+        holder: str,
+        *,
+        wait: float,
+        retry_seconds: float,
+        on_wait: Callable[[str], None],
+    ) -> None:
+        self.url = url
+        self.sync_name = sync_name
+        self.holder = holder
+        self.retries = 0
+        self._closed = threading.Event()
+        self._retry_seconds = retry_seconds
+        self._given_up = False
+        self._data: Connection | None = None
+        self._lock: Connection | None = None
+        try:
+            self._lock = connect(url, LOCK_NAME)
+            self._data = connect(url)
+            self._demand_sessions_of_their_own(self._lock, self._data)
+            self._take_lock(self._lock, wait, on_wait)
+            self.entered = self._enter()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Give the lock back; work of another thread that is tried again and again ends."""
+        self._closed.set()
+        self._disconnect()
+
+    def _disconnect(self) -> None:
+        for connection in (self._data, self._lock):
+            if connection is not None:
+                connection.close()
+        self._data = self._lock = None
+
+    def attempt(
+        self,
+        doing: str,
+        work: Callable[[Connection], T],
+        landed: Callable[[State], T | None] = lambda _: None,
+    ) -> T:
+        """Run `work`, which is one transaction, again where an error may pass by itself.
+
+        A connection lost in the middle of a commit leaves open whether that took place. So after
+        a failure the state is read anew, and `landed` says from it whether the work is done.
+
+        Raises:
+            Fenced: if another writer has taken over meanwhile.
+            StoreError: if it can't be done, `doing` saying what was tried.
+        """
+        deadline, delay = time.monotonic() + self._patience, 0.1
+        while True:
+            if self._closed.is_set():
+                raise StoreUnavailable(f"Stopped while {doing}.")
+            try:
+                if self._data is None:
+                    done = landed(self._return())
+                    if done is not None:
+                        return done
+                assert self._data is not None
+                done = work(self._data)
+                self._given_up = False
+                return done
+            except (psycopg2.Error, SyncError) as error:
+                cause = error.__cause__ if isinstance(error, SyncError) else error
+                again = cause is not None and passing(cause)
+                if not again or time.monotonic() + delay > deadline:
+                    self._given_up = again
+                    if self._data is not None and self._data.closed:
+                        # What is tried after this can only be done on a new connection.
+                        self._disconnect()
+                    if isinstance(error, psycopg2.Error):
+                        raise translated(error, self.url, doing) from error
+                    raise
+            self.retries += 1
+            # A new connection even where the old one seems sound: after a failover it may lead
+            # to a server that has become read-only.
+            self._disconnect()
+            self._closed.wait(delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+            delay = min(delay * 2, 5.0)
+
+    @property
+    def _patience(self) -> float:
+        """Seconds to keep trying; few where the database was away for all of them already."""
+        return min(self._retry_seconds, LAST_TRY_SECONDS if self._given_up else math.inf)
+
+    def one(
+        self, connection: Connection | None, statement: str, **parameters: Any
+    ) -> dict[str, Any]:
+        """The row that a statement gives; `sync` and `holder` are among its parameters."""
+        assert connection is not None
+        row = one(
+            connection, statement, parameters | {"sync": self.sync_name, "holder": self.holder}
+        )
+        assert row is not None
+        return row
+
+    def fenced(self, found: State | None) -> Fenced:
+        """The error for a change that found `sync_state` other than this session left it."""
+        if found is None:
+            return Fenced(f"The row of {self.sync_name} in sync_state is gone.")
+        if found.epoch != self.entered.epoch:
+            return Fenced(
+                f"Another writer took over {self.sync_name}: {found.holder}, now at offset "
+                f"{found.offset}."
+            )
+        return Fenced(
+            f"Something that takes no lock set the offset of {self.sync_name} to {found.offset} "
+            "during this run.",
+            "Look for other programs that write sync_state, such as the old script.",
+        )
+
+    def _demand_sessions_of_their_own(self, lock: Connection, data: Connection) -> None:
+        """See that no pooler shares the server's sessions, before the lock is taken.
+
+        In PgBouncer's transaction mode the session of a client that is idle goes to the next one
+        that asks. The lock would go with it, and stay taken there for as long as PgBouncer keeps
+        that session, whoever else comes.
+        """
+        query = "SELECT pg_backend_pid() AS pid"
+        with errors(self.url, "looking at the server's sessions"):
+            first = self.one(lock, query)
+            if first != self.one(data, query) and first == self.one(lock, query):
+                return
+            for connection in (lock, data):
+                with connection.cursor() as cursor:
+                    # The sessions go on to others, who know nothing of our settings.
+                    cursor.execute("DISCARD ALL")
+        raise StoreRefused(
+            "The lock can't be held: DATABASE_URL leads through a pooler that shares "
+            "server sessions (PgBouncer in transaction mode).",
+            "Use session mode, or connect to PostgreSQL itself.",
+        )
+
+    def _take_lock(self, lock: Connection, wait: float, on_wait: Callable[[str], None]) -> None:
+        deadline, told = time.monotonic() + wait, ""
+        with errors(self.url, "taking the lock"):
+            while not self.one(lock, f"SELECT pg_try_advisory_lock({LOCK_KEY}) AS got")["got"]:
+                who = lock_holder(lock, self.sync_name) or "another session"
+                if time.monotonic() >= deadline:
+                    raise Locked(f"{self.sync_name} is being synced by {who}.")
+                if who != told:
+                    on_wait(who)
+                    told = who
+                time.sleep(min(0.2, max(0.0, deadline - time.monotonic())))
+
+    def _enter(self) -> State:
+        with errors(self.url, "claiming the sync"):
+            row = self.one(
+                self._data,
+                f"""
+                INSERT INTO sync_state (sync_name, current_offset, total_synced, is_complete,
+                    epoch, holder, held_since)
+                VALUES (%(sync)s, 0, 0, 0, 1, %(holder)s, now())
+                ON CONFLICT (sync_name) DO UPDATE
+                SET epoch = sync_state.epoch + 1, holder = %(holder)s, held_since = now()
+                RETURNING {COLUMNS}
+                """,
+            )
+        return State(**row)
+
+    def _return(self) -> State:
+        """Come back after the connection was lost, if nobody has taken over meanwhile."""
+        self._data = None
+        data = connect(self.url)
+        try:
+            self._still_ours(data)
+            # The server may not have noticed yet that our old session is gone.
+            self._lock = connect(self.url, LOCK_NAME)
+            self._take_lock(self._lock, self._patience, lambda _: None)
+            found = self._still_ours(data)
+        except BaseException:
+            data.close()
+            raise
+        self._data = data
+        return found
+
+    def _still_ours(self, connection: Connection) -> State:
+        with errors(self.url, "reading sync_state"):
+            found = read_state(connection, self.sync_name)
+        if found is None or found.epoch != self.entered.epoch:
+            raise self.fenced(found)
+        return found

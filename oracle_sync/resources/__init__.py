@@ -1,7 +1,0 @@
-"""Dagster resources: settings in, a client or a database out."""
-
-from oracle_sync.resources.db import DbResource
-from oracle_sync.resources.frames import FrameIOManager, frames
-from oracle_sync.resources.oracle import OracleResource
-
-__all__ = ["DbResource", "FrameIOManager", "OracleResource", "frames"]

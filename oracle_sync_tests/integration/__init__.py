@@ -1,0 +1,1 @@
+"""Tests of parts together: a real PostgreSQL, real HTTP, Dagster in this process."""

@@ -1,0 +1,252 @@
+"""The checks of the table: with a run, alone, and when something is wrong.
+
+Belongs here: what a check says and on what it rests. Does not belong here: the UI (`test_ui.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from oracle_sync.config.settings import SETTINGS
+from oracle_sync.definitions import build_defs
+from oracle_sync.engine.look import Look
+from oracle_sync.orchestration import checks
+from oracle_sync.orchestration.resources import DbResource, OracleResource
+from oracle_sync.sandbox import Pod, SandboxServer
+from oracle_sync_tests.support.harness import rows
+
+TABLE = dg.AssetKey("minimal_opportunities")
+ALL = {checks.COUNT, checks.ANCHOR, checks.REJECTS, checks.OFFSET}
+
+Results = dict[str, dg.AssetCheckEvaluation]
+Execute = Callable[..., Results]
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    for setting in SETTINGS:
+        monkeypatch.delenv(setting.name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ORACLE_SYNC_BATCH_SIZE", "50")
+
+
+@pytest.fixture
+def server() -> Iterator[SandboxServer]:
+    with SandboxServer(Pod(rows=120)) as running:
+        yield running
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
+
+
+@pytest.fixture
+def execute(
+    server: SandboxServer, database_url: str, instance: dg.DagsterInstance
+) -> Callable[..., dg.ExecuteInProcessResult]:
+    user, password = server.auth
+
+    def start(selection: dg.AssetSelection, **config: Any) -> dg.ExecuteInProcessResult:
+        defs = build_defs(
+            {
+                "oracle": OracleResource(
+                    base_url=server.url, user=user, password=password, retry_seconds=0
+                ),
+                "db": DbResource(url=database_url),
+            }
+        )
+        job = dg.Definitions.merge(
+            defs, dg.Definitions(jobs=[dg.define_asset_job("tried", selection=selection)])
+        ).resolve_job_def("tried")
+        return job.execute_in_process(
+            run_config={
+                "ops": {"minimal_opportunities": {"config": config}},
+                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+            },
+            instance=instance,
+            raise_on_error=False,
+        )
+
+    return start
+
+
+@pytest.fixture
+def sync(execute: Callable[..., dg.ExecuteInProcessResult]) -> Execute:
+    """A run of the table; gives the checks that it carried."""
+
+    def start(**config: Any) -> Results:
+        return evaluations(execute(dg.AssetSelection.assets(TABLE), **config))
+
+    return start
+
+
+@pytest.fixture
+def look(execute: Callable[..., dg.ExecuteInProcessResult]) -> Execute:
+    """Checks alone, without a sync."""
+
+    def start(*names: str, **config: Any) -> Results:
+        keys = [dg.AssetCheckKey(TABLE, name) for name in names or ALL]
+        result = execute(dg.AssetSelection.checks(*keys), **config)
+        assert not result.asset_materializations_for_node("minimal_opportunities")
+        return evaluations(result)
+
+    return start
+
+
+def evaluations(result: dg.ExecuteInProcessResult) -> Results:
+    assert result.success
+    return {found.check_name: found for found in result.get_asset_check_evaluations()}
+
+
+def numbers(found: dg.AssetCheckEvaluation) -> dict[str, Any]:
+    return {name: value.value for name, value in found.metadata.items()}
+
+
+def test_a_run_carries_all_checks_and_asks_nothing_more_for_them(
+    sync: Execute, server: SandboxServer
+) -> None:
+    sync()
+    before = server.requests
+
+    found = sync()
+
+    assert set(found) == ALL
+    assert all(check.passed for check in found.values())
+    assert server.requests == before + 1  # the sync's own, which joins and confirms the end
+    assert numbers(found[checks.COUNT]) == {
+        "rows_in_table": 120,
+        "rows_in_oracle": 120,
+        "rows_rejected": 0,
+    }
+
+
+def test_each_check_can_be_run_alone_with_one_request_at_most(
+    sync: Execute, look: Execute, server: SandboxServer
+) -> None:
+    sync()
+    for name in ALL:
+        before = server.requests
+
+        found = look(name)
+
+        assert set(found) == {name}
+        assert found[name].passed
+        assert server.requests == before + (name in checks.ASKING)
+
+
+def test_new_rows_in_oracle_are_a_warning_with_both_numbers(
+    sync: Execute, look: Execute, server: SandboxServer
+) -> None:
+    sync()
+    server.pod.add(7)
+
+    found = look(checks.COUNT)[checks.COUNT]
+
+    assert not found.passed
+    assert found.severity == dg.AssetCheckSeverity.WARN
+    assert numbers(found)["rows_in_table"] == 120
+    assert numbers(found)["rows_in_oracle"] == 127
+    assert "120" in (found.description or "")
+    assert "127" in (found.description or "")
+
+
+def test_a_pod_that_tells_no_count_is_no_failure(
+    sync: Execute, look: Execute, server: SandboxServer
+) -> None:
+    sync()
+    server.pod.add_fault("total_refused", times=None)
+
+    found = look(checks.COUNT)[checks.COUNT]
+
+    assert found.passed
+    assert "nothing was compared" in (found.description or "")
+
+
+def test_a_row_gone_before_the_offset_makes_the_anchor_fall(
+    sync: Execute, look: Execute, server: SandboxServer
+) -> None:
+    sync()
+    server.pod.remove(positions=[5])
+
+    found = look(checks.ANCHOR)[checks.ANCHOR]
+
+    assert not found.passed
+    assert found.severity == dg.AssetCheckSeverity.ERROR
+    assert "full refresh" in (found.description or "")
+    told = numbers(found)
+    assert told["offset"] == "120"
+    assert told["stored"] != told.get("found")
+
+
+def test_rejected_items_are_counted_and_shown_until_they_are_mended(
+    sync: Execute, look: Execute, server: SandboxServer
+) -> None:
+    server.pod.add_fault("no_id", rows=[3])
+
+    found = sync()[checks.REJECTS]
+
+    assert not found.passed
+    assert numbers(found)["open"] >= 1
+    assert "offset" in numbers(found)["examples"]
+    assert "replay" in (found.description or "")
+    assert look(checks.REJECTS)[checks.REJECTS].passed is False
+
+
+def test_rows_removed_by_hand_are_missed(sync: Execute, look: Execute, database_url: str) -> None:
+    sync()
+    rows(database_url, "DELETE FROM minimal_opportunities WHERE id <= 3")
+
+    found = look(checks.OFFSET)[checks.OFFSET]
+
+    assert not found.passed
+    assert found.severity == dg.AssetCheckSeverity.ERROR
+    assert "3 rows are missing" in (found.description or "")
+
+    assert sync(full_refresh=True)[checks.OFFSET].passed
+
+
+def test_after_a_rewind_the_table_may_have_more_than_the_offset_counts(
+    sync: Execute, look: Execute, database_url: str
+) -> None:
+    sync()
+    rows(database_url, "UPDATE sync_state SET current_offset = 50, anchor = NULL")
+
+    assert look(checks.OFFSET)[checks.OFFSET].passed
+
+
+def test_checks_of_a_sync_name_count_its_own_rows(sync: Execute, look: Execute) -> None:
+    sync()
+    sync(sync_name="another")
+
+    for name in ("oracle_opportunities", "another"):
+        found = look(sync_name=name)
+        assert numbers(found[checks.OFFSET])["rows_in_table"] == 120
+        assert all(check.passed for check in found.values())
+
+
+def test_a_check_before_the_first_sync_says_what_to_do(
+    execute: Callable[..., dg.ExecuteInProcessResult],
+) -> None:
+    result = execute(dg.AssetSelection.checks(dg.AssetCheckKey(TABLE, checks.OFFSET)))
+
+    assert not result.success
+    [event] = [event for event in result.all_events if event.is_step_failure]
+    data: Any = event.event_specific_data
+    assert "Materialize first" in data.user_failure_data.description
+
+
+@pytest.mark.parametrize(
+    ("total", "passed"), [(None, True), (9, False), (10, True), (12, True), (13, False)]
+)
+def test_items_set_aside_may_or_may_not_have_a_row(total: int | None, passed: bool) -> None:
+    status = {"own_rows": 10, "rejected": 2, "rejected_examples": []}
+
+    [found] = checks.results(TABLE, {checks.COUNT}, status, Look(None, False, None, total))
+
+    assert found.passed is passed

@@ -1,0 +1,63 @@
+"""One way for tests to run a sync and to look at what it left in the database.
+
+Belongs here: short names for what nearly every test of engine and storage does. Does not belong
+here: assertions.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg2
+
+from oracle_sync.config.collection import OPPORTUNITIES
+from oracle_sync.engine.page import Source
+from oracle_sync.engine.run import Options, Report, Summary, sync
+from oracle_sync.postgres.writer import Writer
+
+NAME = "opportunities"
+
+
+def writer(url: str, name: str = NAME, holder: str = "test", **options: Any) -> Writer:
+    """A writer that does not try for long. It waits for sessions just closed to end."""
+    chosen: dict[str, Any] = {"wait": 5.0, "retry_seconds": 5.0} | options
+    return Writer(url, OPPORTUNITIES, name, holder, **chosen)
+
+
+def run(
+    url: str, source: Source, name: str = NAME, report: Report | None = None, **options: Any
+) -> Summary:
+    """One sync to the end."""
+    with writer(url, name) as store:
+        reporting = report or (lambda _summary, _batch: None)
+        return sync(source, store, OPPORTUNITIES, Options(**options), reporting)
+
+
+def rows(url: str, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
+    """All rows of a query, or none of a statement without."""
+    connection = psycopg2.connect(url, connect_timeout=10)
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement, parameters or None)
+            return cursor.fetchall() if cursor.description else []
+    finally:
+        connection.close()
+
+
+def table(url: str) -> dict[str, str | None]:
+    """Id and number of every row."""
+    return dict(rows(url, "SELECT opportunity_id, opportunity_number FROM minimal_opportunities"))
+
+
+def removed(url: str) -> set[str]:
+    return {row[0] for row in rows(url, "SELECT opportunity_id FROM removed_opportunities")}
+
+
+def state(url: str, columns: str, name: str = NAME) -> tuple[Any, ...]:
+    """Columns of `sync_state`."""
+    return rows(url, f"SELECT {columns} FROM sync_state WHERE sync_name = %s", name)[0]
+
+
+def offset(url: str, name: str = NAME) -> int:
+    return int(state(url, "current_offset", name)[0])

@@ -1,0 +1,387 @@
+"""The compose file without Docker: each service's own command and environment, as a process here.
+
+Belongs here: reading `deploy/compose.yaml` and the few words of it that mean something else on this
+machine. Does not belong here: what is then tried with it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import requests
+import yaml
+
+from oracle_sync.sandbox import Pod, SandboxServer
+from oracle_sync_tests.support import PROJECT
+from oracle_sync_tests.support.harness import rows, table
+from oracle_sync_tests.support.processes import (
+    MARK,
+    free_port,
+    kill_family,
+    left_behind,
+    stop,
+    until,
+)
+
+DEPLOY = PROJECT / "deploy"
+COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+USUAL = [name for name, service in SERVICES.items() if not service.get("profiles")]
+"""Those that `docker compose up` starts without being told more."""
+WAIT = 150.0
+"""Seconds that anything may take on a busy machine."""
+ENDED = ("SUCCESS", "FAILURE", "CANCELED")
+
+# What PostgreSQL's image runs first: data and users on an empty volume, then the server. Sockets
+# go to a folder of ours, and a machine that stops is none of this test's matter.
+ENTRYPOINT = """#!/bin/sh
+set -eu
+if [ ! -s "$PGDATA/PG_VERSION" ]; then
+  initdb -D "$PGDATA" -U postgres --auth=trust --pwfile="$POSTGRES_PASSWORD_FILE" >/dev/null
+  echo "unix_socket_directories = '$PGHOST'" >>"$PGDATA/postgresql.conf"
+  echo "fsync = off" >>"$PGDATA/postgresql.conf"
+  pg_ctl -D "$PGDATA" -w -o "-c listen_addresses=''" start >/dev/null
+  for script in {root}/docker-entrypoint-initdb.d/*.sh; do sh "$script"; done
+  pg_ctl -D "$PGDATA" -w -m fast stop >/dev/null
+fi
+exec "$@"
+"""
+
+
+def postgres_binaries() -> Path | None:
+    """The folder of a PostgreSQL server that speaks TLS, which the embedded one does not."""
+    for server in sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), reverse=True):
+        return server.parent
+    return None
+
+
+def reason_to_skip() -> str:
+    """Why the services can't be started here; empty: they can."""
+    if os.name != "posix":
+        return "the services of the compose file are for Linux"
+    if postgres_binaries() is None:
+        return "no PostgreSQL server with TLS (apt-get install postgresql)"
+    if shutil.which("openssl") is None:
+        return "openssl is not installed"
+    return ""
+
+
+@dataclass
+class Stack:
+    """The running services, and the pod that they read from."""
+
+    root: Path
+    pod: Pod
+    mark: str
+    ports: dict[str, int]
+    pod_url: str
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def here(self, text: str) -> str:
+        """A text of the compose file, with a container's paths and ports as they are here."""
+        folders = r"run/secrets|opt/dagster|etc/postgresql|docker-entrypoint|var/lib|tmp/postgres"
+        text = re.sub(r"(?<!\d)(3000|4000|9109)(?!\d)", lambda m: str(self.ports[m[0]]), text)
+        text = text.replace("0.0.0.0", "127.0.0.1")
+        return re.sub(rf"(?<![\w.])/(?={folders})", f"{self.root}/", text)
+
+    def environment(self, service: str) -> dict[str, str]:
+        """What a service's container would have in its environment, and what stands in for DNS."""
+        chosen = SERVICES[service]
+        found = {
+            "PATH": f"{Path(sys.executable).parent}:{self.root}/bin:{postgres_binaries()}:"
+            "/usr/bin:/bin",
+            "HOME": str(self.root),
+            "LANG": "C.UTF-8",
+            MARK: self.mark,
+            "PGPORT": str(self.ports["5432"]),
+        }
+        if service == "postgres":
+            found["PGHOST"] = str(self.root / "sockets")
+        else:
+            found |= image_environment()
+            # In place of the name "postgres", which the certificate must still bear.
+            found["PGHOSTADDR"] = "127.0.0.1"
+            found["PYTHONPATH"] = str(PROJECT)
+        for _ in chosen.get("env_file", []):
+            found |= self.oracle_settings()
+        found |= {name: str(value) for name, value in chosen.get("environment", {}).items()}
+        if found.get("CODE_SERVER_HOST"):
+            found["CODE_SERVER_HOST"] = {"code": "127.0.0.1"}[found["CODE_SERVER_HOST"]]
+        return {
+            name: value if name in ("PATH", "PYTHONPATH", "HOME") else self.here(value)
+            for name, value in found.items()
+        }
+
+    def oracle_settings(self) -> dict[str, str]:
+        """The example's settings with the stand-in pod, slow enough to be met in the middle."""
+        return example_settings() | {
+            "ORACLE_BASE_URL": self.pod_url,
+            "ORACLE_USER": self.pod.user,
+            "ORACLE_SYNC_BATCH_SIZE": "5",
+            "ORACLE_SYNC_CONCURRENCY": "2",
+            "ORACLE_SYNC_SENSOR_INTERVAL": "2",
+        }
+
+    def start(self, service: str, name: str = "") -> None:
+        """Start a service by its own command; `name`: of a second one beside the first."""
+        name = name or service
+        with (self.root / "logs" / name).open("ab") as log:
+            self.processes[name] = self._run(service, SERVICES[service]["command"], log)
+
+    def _run(self, service: str, command: list[str], out: Any) -> subprocess.Popen[bytes]:
+        home = self.root / "opt/dagster"
+        return subprocess.Popen(
+            [self.here(word) for word in command],
+            env=self.environment(service),
+            cwd=self.root if service == "postgres" else home,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            # PostgreSQL refuses to be run by root, in its image too.
+            **(as_postgres() if service == "postgres" else {}),
+        )
+
+    def healthy(self, service: str) -> bool:
+        """Run the service's own health check."""
+        check = SERVICES[service]["healthcheck"]
+        assert check["test"][0] == "CMD"
+        asked = self._run(service, check["test"][1:], subprocess.DEVNULL)
+        try:
+            return asked.wait(2 * float(check["timeout"].rstrip("s"))) == 0
+        finally:
+            asked.kill()
+            asked.wait()
+
+    def becomes_healthy(self, service: str) -> None:
+        def fine() -> bool:
+            process = self.processes[service]
+            assert process.poll() is None, f"{service} ended: {self.log(service)[-2000:]}"
+            # Not asked in vain: some of the checks take seconds of processor time.
+            return self._stirs(service) and self.healthy(service)
+
+        until(WAIT, f"{service} healthy", fine)
+
+    def _stirs(self, service: str) -> bool:
+        if service == "daemon":
+            beats = "SELECT count(DISTINCT daemon_type) > 3 FROM dagster.daemon_heartbeats"
+            return bool(rows(self.database(), beats)[0][0])
+        port = {"postgres": "5432", "code": "4000", "webserver": "3000", "metrics": "9109"}[service]
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.ports[port])) == 0
+
+    def kill(self, service: str) -> None:
+        """End a service as a container ends by SIGKILL: with all its processes."""
+        kill_family(self.processes[service])
+
+    def restart(self, service: str) -> None:
+        """What Docker does after that."""
+        assert SERVICES[service]["restart"] in ("always", "unless-stopped")
+        self.start(service)
+
+    @property
+    def first_password(self) -> str:
+        """Oracle's, as it was before anybody changed it."""
+        return f"hidden-{self.mark}"
+
+    def log(self, service: str) -> str:
+        return (self.root / "logs" / service).read_text(errors="replace")
+
+    # -- seen from outside -----------------------------------------------------------------------
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['3000']}"
+
+    def secret(self, name: str) -> str:
+        return (self.root / "run/secrets" / name).read_text().strip()
+
+    def database(self, **changed: str) -> str:
+        """The services' own way to the database, spelled out."""
+        parts = {
+            "user": "oracle_sync",
+            "password": self.secret("database_password"),
+            "sslmode": "verify-full",
+            "sslrootcert": str(self.root / "run/secrets/postgres_ca"),
+        } | changed
+        return (
+            f"postgresql://{parts['user']}:{parts['password']}@postgres:{self.ports['5432']}"
+            f"/oracle_sync?hostaddr=127.0.0.1&sslmode={parts['sslmode']}"
+            f"&sslrootcert={parts['sslrootcert']}"
+        )
+
+    def ask(self, query: str, **variables: Any) -> Any:
+        answer = requests.post(
+            f"{self.url}/graphql", json={"query": query, "variables": variables}, timeout=30
+        ).json()
+        assert "errors" not in answer, answer
+        return answer["data"]
+
+    def switch_sensor_on(self) -> None:
+        told = self.ask(
+            "mutation($s: SensorSelector!) { startSensor(sensorSelector: $s) { __typename } }",
+            s={
+                "repositoryLocationName": "oracle_sync",
+                "repositoryName": "__repository__",
+                "sensorName": "new_opportunities",
+            },
+        )
+        assert told["startSensor"]["__typename"] == "Sensor", told
+
+    def launch(self) -> None:
+        """Ask for a run as a click on the job does."""
+        told = self.ask(
+            """mutation($p: ExecutionParams!) { launchRun(executionParams: $p) {
+                 __typename ... on LaunchRunSuccess { run { runId } }
+                 ... on PythonError { message } } }""",
+            p={
+                "selector": {
+                    "repositoryLocationName": "oracle_sync",
+                    "repositoryName": "__repository__",
+                    "jobName": "sync_opportunities",
+                },
+                "runConfigData": {},
+            },
+        )["launchRun"]
+        assert told["__typename"] == "LaunchRunSuccess", told
+
+    def statuses(self) -> list[str]:
+        """How the runs stand, the newest first."""
+        found = rows(self.database(), "SELECT status FROM dagster.runs ORDER BY id DESC")
+        return [row[0] for row in found]
+
+    def offset(self) -> int:
+        found = rows(self.database(), "SELECT current_offset FROM sync_state")
+        return int(found[0][0]) if found else 0
+
+    def equal(self) -> bool:
+        return table(self.database()) == self.pod.snapshot()
+
+    def arrives(self) -> None:
+        """Wait until the table is what the source is, and no run is at work any more."""
+
+        def settled() -> bool:
+            return self.equal() and all(status in ENDED for status in self.statuses())
+
+        until(WAIT, "table = source, and every run ended", settled, 0.5)
+
+
+def image_environment() -> dict[str, str]:
+    """What the Dockerfile sets, without its PATH."""
+    text = (DEPLOY / "Dockerfile").read_text()
+    block = re.search(r"(?m)^ENV ((?:.*\\\n)*.*)$", text)
+    assert block
+    pairs = dict(word.split("=", 1) for word in block[1].replace("\\\n", " ").split())
+    pairs.pop("PATH")
+    return pairs
+
+
+def example_settings() -> dict[str, str]:
+    """The lines of `oracle.env.example`."""
+    lines = (DEPLOY / "oracle.env.example").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def as_postgres() -> Mapping[str, Any]:
+    """How to start something that root may not run."""
+    if os.geteuid() != 0:
+        return {}
+    return {"user": "postgres", "group": "postgres", "extra_groups": []}
+
+
+@contextmanager
+def prepared(source_rows: int) -> Iterator[Stack]:
+    """Folders, secrets and ports of a stack, its pod running and its services not yet.
+
+    Nothing of it is left afterwards.
+    """
+    # Not pytest's folder: that is closed to the user who runs PostgreSQL.
+    root = Path(tempfile.mkdtemp(prefix="oracle_sync_stack-"))
+    root.chmod(0o755)
+    mark = uuid.uuid4().hex
+    pod = Pod(rows=source_rows)
+    ports = {name: free_port() for name in ("3000", "4000", "5432", "9109", "second")}
+    try:
+        with SandboxServer(pod) as server:
+            stack = Stack(root, pod, mark, ports, server.url)
+            pod.password = stack.first_password
+            _lay_out(stack)
+            try:
+                yield stack
+            finally:
+                for name, process in stack.processes.items():
+                    if name != "postgres":
+                        process.terminate()
+                for process in reversed(stack.processes.values()):
+                    stop(process, 15)
+                left = left_behind(mark)
+                for one in left:
+                    one.kill()
+                psutil.wait_procs(left, timeout=5)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+    assert not left, f"left behind: {[one.pid for one in left]}"
+
+
+def _lay_out(stack: Stack) -> None:
+    root = stack.root
+    for folder in ("bin", "logs", "tmp", "opt/dagster/storage", "sockets", "var/lib/postgresql"):
+        (root / folder).mkdir(parents=True)
+    for folder in ("tmp", "sockets", "var/lib/postgresql"):
+        (root / folder).chmod(0o777)
+    subprocess.run(["sh", DEPLOY / "secrets.sh", root / "made"], check=True, capture_output=True)
+    (root / "made/oracle_password").write_text(f"{stack.pod.password}\n")
+    mounted = {name for service in SERVICES.values() for name in service["secrets"]}
+    (root / "run/secrets").mkdir(parents=True)
+    for name in mounted:
+        source = root / COMPOSE["secrets"][name]["file"].replace("secrets/", "made/")
+        shutil.copy(source, root / "run/secrets" / name)
+    # Mounts of single files; the volumes are folders, which are there.
+    for mount in SERVICES["postgres"]["volumes"]:
+        if mount.startswith("./"):
+            source, target, _ = mount.split(":")
+            (root / target.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(DEPLOY / source, root / target.lstrip("/"))
+    init = next((root / "docker-entrypoint-initdb.d").iterdir())
+    init.write_text(stack.here(init.read_text()))
+    entrypoint = root / "bin/docker-entrypoint.sh"
+    entrypoint.write_text(ENTRYPOINT.replace("{root}", str(root)))
+    entrypoint.chmod(0o755)
+    home = root / "opt/dagster"
+    # Runs that died are looked for more often, so that the test need not wait for half a minute.
+    told = (PROJECT / "dagster.yaml").read_text()
+    assert "poll_interval_seconds: 30" in told
+    (home / "dagster.yaml").write_text(
+        told.replace("poll_interval_seconds: 30", "poll_interval_seconds: 2")
+    )
+    (home / "workspace.yaml").write_text(stack.here((DEPLOY / "workspace.yaml").read_text()))
+
+
+def start_all(stack: Stack) -> float:
+    """Start the services in the order of their dependencies; give the seconds it took."""
+    began = time.monotonic()
+    waiting = list(USUAL)
+    healthy: set[str] = set()
+    while waiting:
+        ready = [s for s in waiting if set(SERVICES[s].get("depends_on", {})) <= healthy]
+        assert ready, f"{waiting} wait for one another"
+        for service in ready:
+            stack.start(service)
+        for service in ready:
+            stack.becomes_healthy(service)
+        healthy |= set(ready)
+        waiting = [s for s in waiting if s not in ready]
+    return time.monotonic() - began

@@ -1,0 +1,159 @@
+"""Reading the items of a page into columns: every type that JSON may bring, and nothing lost.
+
+Belongs here: `read_items` and `Batch`. Does not belong here: requests, and the database.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+
+from oracle_sync.config.collection import OPPORTUNITIES
+from oracle_sync.engine.page import MAX_KEY_LENGTH, Batch, Page, PageRequest, Rows, read_items
+
+
+def read(*items: Any, offset: int = 0) -> Rows:
+    return read_items(items, offset, OPPORTUNITIES)
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        (300000000000001, "300000000000001"),
+        ("300000000000001", "300000000000001"),
+        (300000000000001.0, "300000000000001"),
+        (3e14, "300000000000000"),
+        (0, "0"),
+        (-7, "-7"),
+        ("OPP_ä_0004", "OPP_ä_0004"),
+        (1.5, "1.5"),
+    ],
+)
+def test_a_key_is_stored_as_the_text_of_its_number(key: Any, text: str) -> None:
+    rows = read({"OptyId": key, "OptyNumber": "N"})
+    assert (rows.tokens, rows.keys, rows.values, rows.rejects) == ([text], [text], ["N"], [])
+
+
+def test_integers_and_strings_may_mix_in_a_page() -> None:
+    rows = read({"OptyId": 1, "OptyNumber": "a"}, {"OptyId": "2", "OptyNumber": "b"})
+    assert rows.keys == rows.tokens == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [("7", "7"), (7, "7"), (7.0, "7"), (7.25, "7.25"), (None, None), ("", "")],
+)
+def test_a_number_is_stored_as_text_and_null_stays_null(value: Any, text: str | None) -> None:
+    assert read({"OptyId": 1, "OptyNumber": value}).values == [text]
+
+
+def test_a_missing_number_is_null() -> None:
+    rows = read({"OptyId": 1})
+    assert (rows.keys, rows.values, rows.rejects) == (["1"], [None], [])
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {},
+        {"OptyNumber": "N"},
+        {"OptyId": None, "OptyNumber": "N"},
+        {"OptyId": "", "OptyNumber": "N"},
+        {"OptyId": True, "OptyNumber": "N"},
+        {"OptyId": [1], "OptyNumber": "N"},
+        {"OptyId": {"a": 1}, "OptyNumber": "N"},
+        {"OptyId": "a\0b", "OptyNumber": "N"},
+        {"OptyId": "a\ud800b", "OptyNumber": "N"},
+        {"OptyId": "x" * (MAX_KEY_LENGTH + 1), "OptyNumber": "N"},
+        {"OptyId": math.inf, "OptyNumber": "N"},
+        {"OptyId": math.nan, "OptyNumber": "N"},
+        {"OptyId": 1, "OptyNumber": "a\0b"},
+        {"OptyId": 1, "OptyNumber": "a\udfffb"},
+        {"OptyId": 1, "OptyNumber": True},
+        {"OptyId": 1, "OptyNumber": ["x"]},
+        {"OptyId": 1, "OptyNumber": "N", "Name": "a\0b"},
+        {"OptyId": 1, "OptyNumber": "N", "Name": {"deep": ["\ud800"]}},
+        {"OptyId": 1, "OptyNumber": "N", "a\0b": 1},
+        {"OptyId": 1, "OptyNumber": "N", "Revenue": math.inf},
+        None,
+        "text",
+        7,
+        [],
+        [1, 2],
+    ],
+)
+def test_an_item_that_cannot_be_stored_is_kept_raw_among_good_ones(item: Any) -> None:
+    good = {"OptyId": 5, "OptyNumber": "N"}
+    rows = read(good, item, {"OptyId": 6, "OptyNumber": None}, offset=40)
+    assert rows.keys == ["5", "6"]
+    assert rows.values == ["N", None]
+    assert [rows.tokens[0], rows.tokens[2]] == ["5", "6"]
+    (reject,) = rows.rejects
+    assert reject.offset == 41
+    assert reject.reason
+    json.loads(reject.raw)
+    reject.raw.encode("ascii")
+    assert rows.tokens[1].startswith("#")
+    assert rows.tokens[1] not in (rows.tokens[0], rows.tokens[2])
+
+
+def test_the_same_bad_item_has_the_same_token_and_another_one_another() -> None:
+    bad, other = {"OptyId": None, "OptyNumber": "a"}, {"OptyId": None, "OptyNumber": "b"}
+    assert read(bad).tokens == read(dict(reversed(bad.items()))).tokens
+    assert read(bad).tokens != read(other).tokens
+
+
+def test_further_fields_are_kept_as_json_without_links() -> None:
+    links = [{"rel": "self", "href": "https://pod/1"}]
+    nested = {"OptyId": 1, "OptyNumber": "N", "links": links, "Name": "Ä", "Team": [{"a": None}]}
+    rows = read(nested, {"OptyId": 2, "OptyNumber": "N", "links": links})
+    assert json.loads(rows.extras[0] or "") == {"Name": "Ä", "Team": [{"a": None}]}
+    assert rows.extras[1] is None
+
+
+def test_text_that_only_looks_like_an_escaped_nul_is_stored() -> None:
+    rows = read({"OptyId": 1, "OptyNumber": "N", "Path": r"C:\u0000"})
+    assert not rows.rejects
+    assert json.loads(rows.extras[0] or "") == {"Path": r"C:\u0000"}
+
+
+def test_an_id_twice_in_a_page_gives_two_tokens() -> None:
+    rows = read({"OptyId": 1, "OptyNumber": "a"}, {"OptyId": 1, "OptyNumber": "b"})
+    assert rows.tokens == ["1", "1"]
+    assert rows.values == ["a", "b"]
+
+
+def test_an_empty_page_gives_empty_columns() -> None:
+    assert read() == Rows(tokens=[])
+
+
+def test_the_fast_and_the_slow_way_read_alike() -> None:
+    plain = [{"OptyId": 10 + i, "OptyNumber": f"N{i}"} for i in range(5)]
+    slow = read(*plain, {"OptyId": None})
+    fast = read(*plain)
+    assert slow.keys == fast.keys
+    assert slow.values == fast.values
+    assert slow.extras == fast.extras
+
+
+@pytest.mark.parametrize(
+    ("items", "asked", "used", "full"),
+    [(5, 5, 5, True), (5, 5, None, True), (5, 9, 5, True), (4, 5, 5, False), (5, 9, None, False)],
+)
+def test_a_page_is_full_by_the_limit_that_the_server_used(
+    items: int, asked: int, used: int | None, full: bool
+) -> None:
+    assert Page(PageRequest(0, asked), [{}] * items, True, used).full is full
+
+
+def test_a_batch_takes_in_the_one_that_follows_and_leaves_its_columns_alone() -> None:
+    first = Batch(0, 2, "2", 2, 1, False, None, ["1", "2"], [None, None], [None, None])
+    keys = first.keys
+    first.append(Batch(2, 3, "3", 1, 1, True, "moved", ["2", "3"], [None, "c"], [None, None]))
+    assert (first.offset_before, first.offset_after, first.anchor) == (0, 3, "3")
+    assert (first.received, first.pages, first.complete, first.shift) == (3, 2, True, "moved")
+    assert first.keys == ["1", "2", "2", "3"]
+    assert keys == ["1", "2"]

@@ -1,0 +1,403 @@
+"""Settings are read, bounded and refused with their names; foreign text is made safe to show.
+
+Belongs here: `settings` and `errors.clean` alone. Does not belong here: whether a setting works.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oracle_sync import errors
+from oracle_sync.config.collection import OPPORTUNITIES
+from oracle_sync.config.settings import (
+    SETTINGS,
+    OracleSettings,
+    environment,
+    is_loopback,
+    load,
+    read,
+)
+from oracle_sync.errors import SettingError, clean
+
+GOOD: dict[str, str] = {
+    "ORACLE_BASE_URL": "https://pod.example.com",
+    "ORACLE_USER": "ann",
+    "ORACLE_PASSWORD": "s3cret-pass",
+}
+
+
+def refused(changes: dict[str, str]) -> str:
+    with pytest.raises(SettingError) as caught:
+        load(GOOD | changes).oracle.checked()
+    return caught.value.sentence()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current folder, and an environment without any setting of ours."""
+    for setting in SETTINGS:
+        monkeypatch.delenv(setting.name, raising=False)
+        monkeypatch.delenv(f"{setting.name}_FILE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+# Reading
+
+
+def test_without_any_setting_the_defaults_are_those_of_the_recipe() -> None:
+    found = load({})
+    assert found.oracle.finder == "MyOpportunitiesFinder;RecordSet='ALLOPTIES'"
+    assert found.oracle.query == "RecordSet='ALL'"
+    assert found.oracle.fields == "OptyId,OptyNumber"
+    assert found.oracle.order_by == "OptyId:asc"
+    assert found.oracle.api_version == "11.12.1.0"
+    assert (found.batch_size, found.concurrency) == (5, 4)
+    assert not found.sensor_on
+
+
+def test_every_documented_default_can_be_loaded_as_it_stands() -> None:
+    assert load({setting.name: setting.default for setting in SETTINGS}) == load({})
+
+
+def test_finder_and_query_can_be_set_empty_and_others_fall_back_to_their_defaults() -> None:
+    found = load({"ORACLE_FINDER": "", "ORACLE_QUERY": "", "ORACLE_FIELDS": ""}).oracle
+    assert (found.finder, found.query, found.fields) == ("", "", "OptyId,OptyNumber")
+
+
+def test_spaces_around_a_value_and_a_slash_after_the_url_do_not_count() -> None:
+    found = load({"ORACLE_BASE_URL": " https://pod.example.com/ ", "ORACLE_TIMEOUT": " 7 "})
+    assert (found.oracle.base_url, found.oracle.timeout) == ("https://pod.example.com", 7)
+
+
+@pytest.mark.parametrize("name", [setting.name for setting in SETTINGS if setting.secret])
+def test_a_secret_is_read_from_the_file_that_its_file_setting_names(
+    name: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "secret"
+    file.write_text("postgresql://ann:tr\u00f6t@db/x\n", encoding="utf-8")
+    assert read(name, {f"{name}_FILE": str(file)}) == "postgresql://ann:tr\u00f6t@db/x"
+    assert read(name, {name: "direct", f"{name}_FILE": str(file)}) == "direct"
+
+
+def test_a_secret_file_saved_with_a_byte_order_mark_gives_the_secret_alone(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("hidden\r\n", encoding="utf-8-sig")
+    assert read("ORACLE_PASSWORD", {"ORACLE_PASSWORD_FILE": str(file)}) == "hidden"
+
+
+def test_only_secrets_are_read_from_files(tmp_path: Path) -> None:
+    file = tmp_path / "user"
+    file.write_text("ann", encoding="utf-8")
+    assert read("ORACLE_USER", {"ORACLE_USER_FILE": str(file)}) == ""
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe\x00"])
+def test_a_secret_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "secret"
+    if content:
+        file.write_bytes(content)
+    with pytest.raises(SettingError, match="ORACLE_PASSWORD_FILE can't be read") as caught:
+        load({"ORACLE_PASSWORD_FILE": str(file)})
+    assert str(file) in str(caught.value)
+
+
+# .env
+
+
+def test_the_environment_comes_before_the_env_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / ".env").write_text("ORACLE_USER=from-file\nORACLE_SCOPE='of file'\n# note\n")
+    monkeypatch.setenv("ORACLE_USER", "from-environment")
+    found = load().oracle
+    assert (found.user, found.scope) == ("from-environment", "of file")
+
+
+def test_without_an_env_file_the_environment_alone_counts(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ORACLE_USER", "ann")
+    assert load().oracle.user == "ann"
+    assert "ORACLE_PASSWORD" not in environment()
+
+
+def test_an_env_file_that_is_no_utf8_text_is_refused_by_its_name(folder: Path) -> None:
+    (folder / ".env").write_bytes("ORACLE_PASSWORD=tr\u00f6t\n".encode("latin-1"))
+    with pytest.raises(SettingError, match=r"\.env"):
+        load()
+
+
+# Bounds
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [
+        ("ORACLE_TIMEOUT", 1, 600),
+        ("ORACLE_RETRY_SECONDS", 0, 86_400),
+        ("ORACLE_SYNC_BATCH_SIZE", 1, 499),
+        ("ORACLE_SYNC_CONCURRENCY", 1, 64),
+        ("ORACLE_SYNC_SENSOR_INTERVAL", 1, 86_400),
+        ("ORACLE_SYNC_REMOVAL_LIMIT", 0, 100),
+        ("ORACLE_SYNC_LOCK_WAIT", 0, 86_400),
+    ],
+)
+def test_a_number_is_taken_within_its_bounds_and_refused_by_name_outside(
+    name: str, low: int, high: int
+) -> None:
+    load({name: str(low)})
+    load({name: str(high)})
+    for wrong in (str(low - 1), str(high + 1), "many", "1.5", "-1", "1e2", "\u0663", "9" * 400):
+        with pytest.raises(SettingError) as caught:
+            load({name: wrong})
+        assert name in str(caught.value)
+        assert f"from {low} to {high}" in str(caught.value)
+        assert len(caught.value.sentence()) < 300
+
+
+@pytest.mark.parametrize(("given_text", "wanted"), [("on", True), ("ON", True), ("off", False)])
+def test_a_switch_is_on_or_off(given_text: str, wanted: bool) -> None:
+    assert load({"ORACLE_SYNC_SENSOR": given_text}).sensor_on is wanted
+
+
+def test_a_switch_that_is_neither_is_refused_by_name() -> None:
+    assert "ORACLE_SYNC_SENSOR must be on or off" in refused({"ORACLE_SYNC_SENSOR": "yes"})
+
+
+# Addresses
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://pod.example.com",
+        "https://pod.example.com:8443/prefix",
+        "http://localhost:8099",
+        "http://127.0.0.1:1",
+        "http://127.8.8.8",
+        "http://[::1]:8099",
+    ],
+)
+def test_https_anywhere_and_plain_http_on_this_machine_are_accepted(url: str) -> None:
+    assert load(GOOD | {"ORACLE_BASE_URL": url}).oracle.checked().base_url == url
+
+
+@pytest.mark.parametrize(
+    "host", ["pod.example.com", "10.0.0.1", "localhost.evil.com", "127.0.0.1.evil.com", "0.0.0.0"]
+)
+def test_plain_http_to_another_machine_is_refused(host: str) -> None:
+    assert not is_loopback(host)
+    for name in ("ORACLE_BASE_URL", "ORACLE_TOKEN_URL"):
+        words = refused(
+            {name: f"http://{host}", "ORACLE_CLIENT_ID": "c", "ORACLE_CLIENT_SECRET": "d"}
+        )
+        assert f"{name} must be https" in words
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "pod.example.com",
+        "ftp://pod.example.com",
+        "https://",
+        "https://pod.example.com:99999",
+        "https://[::1",
+        "https://ann:geheim@pod.example.com",
+        "https://geheim@pod.example.com",
+        "https://pod.example.com/?key=geheim",
+        "https://pod.example.com/#geheim",
+    ],
+)
+def test_what_is_no_plain_address_is_refused_without_repeating_it(url: str) -> None:
+    words = refused({"ORACLE_BASE_URL": url})
+    assert "ORACLE_BASE_URL" in words
+    assert "geheim" not in words
+
+
+# Paging
+
+
+@pytest.mark.parametrize("order", ["OptyId", "OptyId:asc", " OptyId : asc"])
+@pytest.mark.parametrize("paging", ["key", " Key"])
+def test_paging_by_key_takes_the_order_of_the_key(order: str, paging: str) -> None:
+    chosen = GOOD | {"ORACLE_SYNC_PAGING": paging, "ORACLE_ORDER_BY": order}
+    assert load(chosen).oracle.checked().paging == "key"
+
+
+@pytest.mark.parametrize("order", ["OptyId:desc", "Name:asc,OptyId:asc", "OptyNumber", "optyid"])
+def test_paging_by_key_is_refused_in_any_other_order(order: str) -> None:
+    words = refused({"ORACLE_SYNC_PAGING": "key", "ORACLE_ORDER_BY": order})
+    assert "ORACLE_ORDER_BY=OptyId:asc" in words
+    assert load(GOOD | {"ORACLE_ORDER_BY": order}).oracle.checked().paging == "offset"
+
+
+def test_the_order_has_to_be_that_of_the_collection_that_is_read() -> None:
+    other = replace(OPPORTUNITIES, key_field="PartyId")
+    chosen = load(GOOD | {"ORACLE_SYNC_PAGING": "key"}).oracle
+    with pytest.raises(SettingError, match="ORACLE_ORDER_BY=PartyId:asc"):
+        chosen.checked(other)
+
+
+def test_another_way_of_paging_is_refused() -> None:
+    assert "ORACLE_SYNC_PAGING must be offset or key" in refused({"ORACLE_SYNC_PAGING": "page"})
+
+
+# Signing in
+
+
+def test_every_missing_setting_is_named_at_once() -> None:
+    with pytest.raises(SettingError) as caught:
+        load({}).oracle.checked()
+    words = caught.value.sentence()
+    for name in ("ORACLE_BASE_URL", "ORACLE_USER", "ORACLE_PASSWORD", ".env"):
+        assert name in words
+
+
+@pytest.mark.parametrize(
+    "ways",
+    [
+        {"ORACLE_USER": "ann", "ORACLE_PASSWORD": "x"},
+        {"ORACLE_TOKEN": "abc.def-ghi"},
+        {
+            "ORACLE_TOKEN_URL": "https://id.example.com/oauth2/v1/token",
+            "ORACLE_CLIENT_ID": "c",
+            "ORACLE_CLIENT_SECRET": "d",
+        },
+    ],
+)
+def test_each_of_the_three_ways_to_sign_in_is_enough(ways: dict[str, str]) -> None:
+    load({"ORACLE_BASE_URL": "https://pod.example.com"} | ways).oracle.checked()
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"ORACLE_PASSWORD": ""}, "ORACLE_PASSWORD"),
+        ({"ORACLE_USER": ""}, "ORACLE_USER"),
+        ({"ORACLE_TOKEN_URL": "https://id.example.com"}, "ORACLE_CLIENT_ID"),
+        ({"ORACLE_CLIENT_ID": "c", "ORACLE_CLIENT_SECRET": "d"}, "ORACLE_TOKEN_URL"),
+        ({"ORACLE_FRAMEWORK_VERSION": "10"}, "ORACLE_FRAMEWORK_VERSION"),
+        ({"ORACLE_FRAMEWORK_VERSION": "0"}, "ORACLE_FRAMEWORK_VERSION"),
+        ({"ORACLE_API_VERSION": "../x"}, "ORACLE_API_VERSION"),
+        ({"ORACLE_CA_BUNDLE": "/nowhere/ca.pem"}, "ORACLE_CA_BUNDLE"),
+        ({"DATABASE_URL": "mysql://ann:s3cret-pass@db/x"}, "DATABASE_URL"),
+        ({"DAGSTER_DATABASE_URL": "s3cret-pass"}, "DAGSTER_DATABASE_URL"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused_by_name_and_without_secrets(
+    changes: dict[str, str], named: str
+) -> None:
+    words = refused(changes)
+    assert named in words
+    assert "s3cret-pass" not in words
+
+
+@pytest.mark.parametrize("token", ["two\nlines", "tok\u20acn", "a b", "nul\x00"])
+def test_a_token_that_no_header_can_carry_is_refused_without_showing_it(token: str) -> None:
+    words = refused({"ORACLE_TOKEN": token})
+    assert "ORACLE_TOKEN" in words
+    assert token not in words
+
+
+@pytest.mark.parametrize(
+    "scheme", ["postgres", "postgresql", "postgresql+psycopg2", "postgres+psycopg2"]
+)
+def test_every_spelling_of_a_postgresql_url_is_understood(scheme: str) -> None:
+    assert load({"DATABASE_URL": f"{scheme}://u@h/d"}).database_url == "postgresql://u@h/d"
+
+
+def test_no_secret_is_in_the_repr_of_the_settings() -> None:
+    secrets = {
+        "ORACLE_PASSWORD": "geheim-1",
+        "ORACLE_TOKEN": "geheim-2",
+        "ORACLE_CLIENT_SECRET": "geheim-3",
+        "DATABASE_URL": "postgresql://u:geheim-4@h/d",
+        "DAGSTER_DATABASE_URL": "postgresql://u:geheim-5@h/d",
+    }
+    shown = repr(load(GOOD | secrets))
+    assert "geheim" not in shown
+    assert "pod.example.com" in shown
+    assert set(load(GOOD | secrets).oracle.secrets) >= {"geheim-1", "geheim-2", "geheim-3"}
+
+
+# Foreign text
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("\x1b[31mred\x1b[0m", "red"),
+        ("\x1b]0;title\x07after", "after"),
+        ("one\r\n2026-01-01 INFO forged", "one 2026-01-01 INFO forged"),
+        ("a\x00b\x07c\x9bd\u2028e", "a b c d e"),
+        ("Authorization: Basic c2FuZGJveDpzYW5kYm94", "Authorization: ***"),
+        ("bearer eyJhbGciOi.J9-x_y", "***"),
+        ("at https://ann:geheim@pod/x", "at https://***@pod/x"),
+        ("half \ud800 pair", "half pair"),
+        (None, "None"),
+    ],
+)
+def test_foreign_text_becomes_one_line_that_can_forge_nothing(text: Any, wanted: str) -> None:
+    assert clean(text) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "secrets"),
+    [
+        ("is hidden-word here", ("hidden-word",)),
+        ("hid\x1b[0mden-word", ("hidden-word",)),
+        ("hidden\x00word hidden\tword", ("hidden word",)),
+        ("x" * 290 + "hidden-word", ("hidden-word",)),
+        (" " * 5_995 + "hidden-word", ("hidden-word", "hidde")),
+        ("hidden-word", ("hidden", "hidden-word", "-word")),
+    ],
+)
+def test_no_trick_of_the_text_lets_a_secret_through(text: str, secrets: tuple[str, ...]) -> None:
+    assert "hidden" not in clean(text, secrets)
+    assert "-word" not in clean(text, secrets)
+
+
+SECRETS = st.text("abcdefghij0123456789-_", min_size=4, max_size=20)
+TRICKS = st.sampled_from(["\x1b[0m", "\x1b]0;t\x07", "\x00", "\r\n", " ", "\u2028", "\ud800"])
+
+
+@given(st.lists(st.one_of(st.text(max_size=40), SECRETS, TRICKS), max_size=30), SECRETS)
+def test_never_a_control_character_and_never_more_than_the_limit(
+    parts: list[str], secret: str
+) -> None:
+    shown = clean("".join(parts), (secret,), limit=60)
+    assert len(shown) <= 60
+    assert not [c for c in shown if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp")]
+    shown.encode()
+
+
+@given(st.data(), SECRETS, st.integers(10, 400))
+def test_never_a_secret_whatever_stands_around_or_within_it(
+    data: st.DataObject, secret: str, limit: int
+) -> None:
+    at = data.draw(st.integers(0, len(secret)))
+    broken = secret[:at] + data.draw(st.sampled_from(["", "\x1b[0m", "\x1b]0;t\x07"])) + secret[at:]
+    text = data.draw(st.text(max_size=60)) + broken + data.draw(st.text(max_size=60))
+    assert secret not in clean(text, (secret,), limit=limit)
+
+
+def test_every_error_has_an_advice_or_is_given_one_and_sentence_is_one_line() -> None:
+    for status in (400, 401, 403, 404, 418, 429, 500, 503, 504):
+        error = errors.from_status(status, f"Oracle answered {status}.")
+        error.kept = "Everything up to offset 5 is stored."
+        assert str(status) in error.sentence()
+        assert "\n" not in error.sentence()
+        assert error.status == status
+
+
+def test_settings_can_be_made_by_hand_without_the_environment() -> None:
+    made = OracleSettings(base_url="http://localhost:1", user="a", password="b")
+    assert made.checked() is made
