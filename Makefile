@@ -25,9 +25,11 @@ bench: setup $(VENV)/peers/.done ## Ours beside dlt, Singer and others (ARGS="a 
 test: setup ## All tests (ARGS="-k name" for some)
 	@$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 
-lint: setup ## Lint, formatting and types
+lint: setup ## Lint, formatting, spelling, who imports whom, types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/codespell
+	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/mypy
 
 fix: setup ## Mend what lint can mend by itself
