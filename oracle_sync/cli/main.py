@@ -221,11 +221,10 @@ def sandbox(port: int, rows: int, latency_ms: float) -> None:
 @click.option("--port", default=9109, show_default=True, type=click.IntRange(0, 65535))
 def metrics(host: str, port: int) -> None:
     """Serve numbers of each sync for Prometheus, at /metrics, until Ctrl-C."""
-    from oracle_sync.config.collection import OPPORTUNITIES
     from oracle_sync.operations.metrics import serve
 
-    databases = {chosen.schema: _database(chosen).url for chosen in declared()}
-    serve(databases, OPPORTUNITIES, host, port, lambda text: click.echo(text, err=True))
+    databases = {chosen.schema: _database(chosen) for chosen in declared()}
+    serve(databases, host, port, lambda text: click.echo(text, err=True))
 
 
 @cli.command()
@@ -253,10 +252,9 @@ def demo(once: bool, port: int) -> None:
 
 
 def _database(sync: Sync) -> Any:
-    from oracle_sync.config.collection import OPPORTUNITIES
     from oracle_sync.postgres.database import Database, url_of
 
-    return Database(url_of(sync.settings()), OPPORTUNITIES, sync.schema)
+    return Database(url_of(sync.settings()), sync.collection, sync.schema)
 
 
 def _known(sync_name: str | None) -> tuple[Any, str]:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from oracle_sync.config.collection import OPPORTUNITIES
 from oracle_sync.config.settings import MAX_BATCH_SIZE, Settings
 from oracle_sync.config.syncs import Sync
 from oracle_sync.errors import SyncError
@@ -53,7 +52,7 @@ class Launch:
         settings = self.sync.settings()
         settings.oracle.checked()
         _reachable(settings)
-        click.echo(f"Starting sync of {OPPORTUNITIES.table} as a Dagster run ...")
+        click.echo(f"Starting sync of {self.sync.collection.table} as a Dagster run ...")
         # Importing Dagster makes millions of objects that stay; looking through them for garbage
         # again and again takes a fifth of the start.
         gc.disable()

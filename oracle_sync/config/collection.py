@@ -1,8 +1,4 @@
-"""What is read from Oracle and the table it goes to: a second collection is declared here.
-
-Belongs here: names of paths, fields, tables and columns. Does not belong here: anything that
-connects to Oracle or to the database.
-"""
+"""What is read from Oracle and the table it goes to. Another collection is declared here."""
 
 from __future__ import annotations
 
@@ -10,30 +6,45 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class Column:
+    """One attribute of a collection's items, and the table's column that holds it.
+
+    `type` is PostgreSQL's.
+    """
+
+    attribute: str
+    name: str
+    type: str = "varchar"
+    description: str = ""
+
+
+@dataclass(frozen=True)
 class Collection:
     """One Oracle collection and the table that mirrors it.
 
-    Fields asked for beyond `key_field` and `value_field` are kept in the table's `extra` column
-    (jsonb). The table needs the columns `id`, `synced_at`, `extra` and `sync_names` besides the
-    two named here; `removed_table` has the same ones and says when and by which run.
+    `path` is the last part of the resource's path, such as `opportunities`. Rows have a key and
+    the values of `columns`, in this order; the table has `id`, `synced_at`, `extra` (the further
+    fields that were asked for, jsonb) and `sync_names` besides. `removed_table` keeps the rows
+    that are gone from Oracle, with when and by which run.
     """
 
-    name: str
-    """The last part of the resource's path, such as `opportunities`."""
-    key_field: str
-    value_field: str
+    path: str
+    key: Column
+    columns: tuple[Column, ...]
     table: str
     removed_table: str
-    key_column: str
-    value_column: str
 
 
 OPPORTUNITIES = Collection(
-    name="opportunities",
-    key_field="OptyId",
-    value_field="OptyNumber",
+    path="opportunities",
+    key=Column("OptyId", "opportunity_id", description="OptyId in Oracle, unique"),
+    columns=(
+        Column(
+            "OptyNumber",
+            "opportunity_number",
+            description="OptyNumber in Oracle; may be null",
+        ),
+    ),
     table="minimal_opportunities",
     removed_table="removed_opportunities",
-    key_column="opportunity_id",
-    value_column="opportunity_number",
 )

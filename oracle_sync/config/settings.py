@@ -152,9 +152,9 @@ class OracleSettings:
             problems.append("ORACLE_API_VERSION is a version such as 11.12.1.0, or latest")
         if self.paging not in ("offset", "key"):
             problems.append("ORACLE_SYNC_PAGING must be offset or key")
-        if self.paging == "key" and not self.orders_by(collection.key_field):
+        if self.paging == "key" and not self.orders_by(collection.key.attribute):
             problems.append(
-                f"ORACLE_SYNC_PAGING=key needs ORACLE_ORDER_BY={collection.key_field}:asc"
+                f"ORACLE_SYNC_PAGING=key needs ORACLE_ORDER_BY={collection.key.attribute}:asc"
             )
         if self.ca_bundle and not Path(self.ca_bundle).is_file():
             problems.append(f"ORACLE_CA_BUNDLE names no file: {self.ca_bundle}")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from oracle_sync.config.collection import OPPORTUNITIES, Collection
 from oracle_sync.config.settings import (
     DEFAULT_SYNC_NAME,
     SETTINGS,
@@ -51,6 +52,7 @@ class Sync:
 
     name: str = DEFAULT_SYNC_NAME
     own: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    collection: Collection = field(default=OPPORTUNITIES, repr=False)
 
     @property
     def schema(self) -> str:

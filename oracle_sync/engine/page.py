@@ -78,6 +78,10 @@ class Source(Protocol):
     """Where pages come from. `fetch` is called from several threads at once."""
 
     @property
+    def collection(self) -> Collection:
+        """The collection that is read."""
+
+    @property
     def by_key(self) -> bool:
         """Whether requests may have a base."""
 
@@ -160,7 +164,7 @@ def read_items(items: Sequence[Any], offset: int, collection: Collection) -> Row
 
 
 def _read_columns(items: Sequence[Any], collection: Collection) -> Rows | None:
-    key_field, value_field = collection.key_field, collection.value_field
+    key_field, value_field = collection.key.attribute, collection.columns[0].attribute
     try:
         raw_keys = [item[key_field] for item in items]
         values = [item[value_field] for item in items]
@@ -201,7 +205,7 @@ def _key(item: Any, collection: Collection) -> str | None:
     if not isinstance(item, dict):
         return None
     try:
-        return _text(item.get(collection.key_field), collection.key_field)
+        return _text(item.get(collection.key.attribute), collection.key.attribute)
     except ValueError:
         return None
 
@@ -214,13 +218,13 @@ def _read_one(item: Any, collection: Collection) -> tuple[str, str | None, str |
     """
     if not isinstance(item, dict):
         raise ValueError("the item is not an object")
-    key = _text(item.get(collection.key_field), collection.key_field)
+    key = _text(item.get(collection.key.attribute), collection.key.attribute)
     if not key:
-        raise ValueError(f"{collection.key_field} is missing or empty")
+        raise ValueError(f"{collection.key.attribute} is missing or empty")
     if len(key) > MAX_KEY_LENGTH:
-        raise ValueError(f"{collection.key_field} is longer than {MAX_KEY_LENGTH} characters")
-    value = _text(item.get(collection.value_field), collection.value_field)
-    known = (collection.key_field, collection.value_field, "links")
+        raise ValueError(f"{collection.key.attribute} is longer than {MAX_KEY_LENGTH} characters")
+    value = _text(item.get(collection.columns[0].attribute), collection.columns[0].attribute)
+    known = (collection.key.attribute, collection.columns[0].attribute, "links")
     further = {name: content for name, content in item.items() if name not in known}
     if not further:
         return key, value, None

@@ -12,7 +12,6 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from typing import Any
 
-from oracle_sync.config.collection import Collection
 from oracle_sync.config.settings import MAX_BATCH_SIZE
 from oracle_sync.engine.bases import Bases
 from oracle_sync.engine.fetcher import Fetcher, Window
@@ -47,14 +46,13 @@ class Pager:
     def __init__(
         self,
         source: Source,
-        collection: Collection,
         *,
         offset: int,
         anchor: str | None,
         batch_size: int,
         concurrency: int,
     ) -> None:
-        self._collection = collection
+        self._collection = source.collection
         self._offset = offset
         self._anchor = anchor
         self._batch_size = batch_size

@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from oracle_sync.config.collection import Collection
 from oracle_sync.engine.page import Batch, PageRequest, Source, read_items
 from oracle_sync.engine.pager import Pager
 from oracle_sync.engine.store import Store, Written
@@ -70,10 +69,9 @@ Report = Callable[[Summary, Batch], None]
 """Called after each commit, with what has been done and the batch just committed."""
 
 
-def sync(
+def run_sync(
     source: Source,
     store: Store,
-    collection: Collection,
     options: Options,
     report: Report = lambda _summary, _batch: None,
 ) -> Summary:
@@ -82,7 +80,7 @@ def sync(
     Raises:
         SyncError: saying what happened and, in `kept`, what is safely stored.
     """
-    run = _Run(source, store, collection, options, report)
+    run = _Run(source, store, options, report)
     try:
         run.to_the_end()
     except SyncError as error:
@@ -97,13 +95,11 @@ class _Run:
         self,
         source: Source,
         store: Store,
-        collection: Collection,
         options: Options,
         report: Report,
     ) -> None:
         self._source = source
         self._store = store
-        self._collection = collection
         self._options = options
         self._report = report
         self._began = time.monotonic()
@@ -169,7 +165,6 @@ class _Run:
             self._adopt()
             pager = Pager(
                 self._source,
-                self._collection,
                 offset=self._store.state.offset,
                 anchor=self._store.state.anchor,
                 batch_size=self._options.batch_size,
@@ -227,7 +222,7 @@ class _Run:
         if state.anchor is not None or state.offset == 0:
             return
         page = self._source.fetch(PageRequest(state.offset - 1, 1), threading.Event())
-        rows = read_items(page.items, state.offset - 1, self._collection)
+        rows = read_items(page.items, state.offset - 1, self._source.collection)
         if rows.keys and self._store.contains(rows.keys[0]):
             self._store.adopt(rows.keys[0])
         else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from oracle_sync.config.collection import OPPORTUNITIES
+from oracle_sync.config.collection import Collection
 from oracle_sync.config.settings import MAX_BATCH_SIZE, OracleSettings, Settings
 from oracle_sync.config.syncs import Sync
 from oracle_sync.engine.bases import base_at
@@ -38,13 +38,12 @@ def preflight(sync: Sync) -> Iterator[Step]:
         yield _failed("settings", error)
         return
     yield Step("settings", True, f"{settings.oracle.base_url}, signing in by {_way(settings)}")
-    yield from _oracle(
-        replace(settings.oracle, retry_seconds=min(5, settings.oracle.retry_seconds))
-    )
-    yield from _database(settings, sync.schema)
+    brief = replace(settings.oracle, retry_seconds=min(5, settings.oracle.retry_seconds))
+    yield from _oracle(brief, sync.collection)
+    yield from _database(settings, sync)
 
 
-def _oracle(settings: OracleSettings) -> Iterator[Step]:
+def _oracle(settings: OracleSettings, collection: Collection) -> Iterator[Step]:
     by_key = settings.paging == "key"
     settings = replace(settings, paging="offset")  # which demands no order, and is always tried
     bare = replace(settings, finder="", query="", fields="", order_by="")
@@ -57,21 +56,20 @@ def _oracle(settings: OracleSettings) -> Iterator[Step]:
     )
     for name, tried, said in steps:
         try:
-            OracleClient(tried, OPPORTUNITIES).fetch(PageRequest(0, 1))
+            OracleClient(tried, collection).fetch(PageRequest(0, 1))
         except SyncError as error:
             yield _failed(name, error)
             return
         yield Step(name, True, said or "none is sent")
     try:
-        yield from _paging(settings, demanded=by_key)
+        yield from _paging(OracleClient(settings, collection), settings, demanded=by_key)
     except SyncError as error:
         yield _failed("paging", error)
 
 
-def _paging(settings: OracleSettings, *, demanded: bool) -> Iterator[Step]:
-    client = OracleClient(settings, OPPORTUNITIES)
+def _paging(client: OracleClient, settings: OracleSettings, *, demanded: bool) -> Iterator[Step]:
     page = client.fetch(PageRequest(0, MAX_BATCH_SIZE, want_total=True))
-    rows = read_items(page.items, 0, OPPORTUNITIES)
+    rows = read_items(page.items, 0, client.collection)
     if not page.items:
         yield Step(
             "rows",
@@ -90,7 +88,7 @@ def _paging(settings: OracleSettings, *, demanded: bool) -> Iterator[Step]:
     if len(rows.tokens) < 2:
         return
     following = client.fetch(PageRequest(1, 1))
-    tokens = read_items(following.items, 1, OPPORTUNITIES).tokens
+    tokens = read_items(following.items, 1, client.collection).tokens
     joined = tokens == rows.tokens[1:2]
     yield Step(
         "paging",
@@ -98,7 +96,7 @@ def _paging(settings: OracleSettings, *, demanded: bool) -> Iterator[Step]:
         "pages join" if joined else "the row at offset 1 is not the second row of the first page",
         "The server ignores the offset or the order: try another ORACLE_FINDER or ORACLE_ORDER_BY.",
     )
-    if settings.orders_by(OPPORTUNITIES.key_field):
+    if settings.orders_by(client.collection.key.attribute):
         yield _paging_by_key(client, rows.tokens, demanded=demanded)
 
 
@@ -113,17 +111,17 @@ def _paging_by_key(client: OracleClient, tokens: list[str], *, demanded: bool) -
     except SyncError as error:
         said = f"not accepted: {error}"
     else:
-        if read_items(found.items, at, OPPORTUNITIES).tokens == tokens[at : at + 2]:
+        if read_items(found.items, at, client.collection).tokens == tokens[at : at + 2]:
             told = "works" if demanded else "works too, where ORACLE_SYNC_PAGING is set to key"
             return Step("paging by key", True, told)
         said = "not accepted: asked for rows from a key on, the server gives others"
     return Step("paging by key", not demanded, said, "Set ORACLE_SYNC_PAGING to offset.")
 
 
-def _database(settings: Settings, schema: str) -> Iterator[Step]:
+def _database(settings: Settings, sync: Sync) -> Iterator[Step]:
     where = "DATABASE_URL" if settings.database_url else f"embedded, in {settings.home}"
     try:
-        database = Database(url_of(settings), OPPORTUNITIES, schema)
+        database = Database(url_of(settings), sync.collection, sync.schema)
         names = database.sync_names()
     except SyncError as error:
         yield _failed("database", error)

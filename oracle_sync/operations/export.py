@@ -105,12 +105,13 @@ def _chunks(database: Database, connection: Any, sync_name: str | None) -> Itera
         else "WHERE sync_names @> ARRAY[%(sync)s]::varchar[] "
         "OR sync_names IS NULL AND (SELECT count(*) FROM sync_state) = 1"
     )
-    columns = ["id", c.key_column, c.value_column, "synced_at", "extra", "sync_names"]
+    columns = ["id", c.key.name, *(column.name for column in c.columns)]
+    columns += ["synced_at", "extra", "sync_names"]
     with connection.cursor("oracle_sync_export") as cursor:
         cursor.itersize = CHUNK
         cursor.execute(
-            f"SELECT id, {c.key_column}, {c.value_column}, synced_at, extra::text, "
-            f"array_to_json(sync_names)::text FROM {c.table} {seen} ORDER BY id",
+            f"SELECT {', '.join(columns[:-2])}, extra::text, array_to_json(sync_names)::text "
+            f"FROM {c.table} {seen} ORDER BY id",
             {"sync": sync_name},
         )
         rows, first = cursor.fetchmany(CHUNK), True

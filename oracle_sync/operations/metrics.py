@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from oracle_sync.config.collection import Collection
 from oracle_sync.errors import SettingError, SyncError
 from oracle_sync.postgres.connection import connect, errors
+from oracle_sync.postgres.database import Database
 from oracle_sync.postgres.figures import COUNTED, Figures, figures
 
 try:
@@ -53,19 +53,18 @@ class _Reading(threading.Thread):
     A thread of our own and no pool, which at the end would wait for a database that hangs.
     """
 
-    def __init__(self, url: str, collection: Collection) -> None:
+    def __init__(self, database: Database) -> None:
         super().__init__(name="metrics", daemon=True)
-        self._url = url
-        self._collection = collection
+        self._database = database
         self.answer: Figures | str = "The reading ended without an answer."
         self.start()
 
     def run(self) -> None:
         try:
-            connection = connect(self._url, "oracle_sync metrics")
+            connection = connect(self._database.url, "oracle_sync metrics")
             try:
-                with errors(self._url, "reading the metrics"):
-                    self.answer = figures(connection, self._collection)
+                with errors(self._database.url, "reading the metrics"):
+                    self.answer = figures(connection, self._database.collection)
             finally:
                 connection.close()
         except SyncError as error:
@@ -80,18 +79,14 @@ class Exporter(Collector):
     hangs keeps one thread and delays no other.
     """
 
-    def __init__(
-        self, databases: Mapping[str, str], collection: Collection, say: Callable[[str], Any]
-    ) -> None:
+    def __init__(self, databases: Mapping[str, Database], say: Callable[[str], Any]) -> None:
         """Nothing is read yet.
 
         Args:
-            databases: URL by schema.
-            collection: whose tables are looked at.
+            databases: by schema.
             say: told when a database can't be read, and when it can be again.
         """
         self._databases = dict(databases)
-        self._collection = collection
         self._say = say
         self._guard = threading.Lock()
         self._reading: dict[str, _Reading] = {}
@@ -126,9 +121,9 @@ class Exporter(Collector):
         """The figures of each schema; None where they can't be had now."""
         deadline = time.monotonic() + SCRAPE_SECONDS
         with self._guard:
-            for schema, url in self._databases.items():
+            for schema, database in self._databases.items():
                 if schema not in self._reading:
-                    self._reading[schema] = _Reading(url, self._collection)
+                    self._reading[schema] = _Reading(database)
             asked = dict(self._reading)
         found: dict[str, Figures | None] = {}
         for schema, reading in asked.items():
@@ -152,11 +147,7 @@ class Exporter(Collector):
 
 
 def serve(
-    databases: Mapping[str, str],
-    collection: Collection,
-    host: str,
-    port: int,
-    say: Callable[[str], Any],
+    databases: Mapping[str, Database], host: str, port: int, say: Callable[[str], Any]
 ) -> None:
     """Answer scrapes until Ctrl-C or SIGTERM.
 
@@ -164,7 +155,7 @@ def serve(
         SettingError: if the address can't be listened on.
     """
     registry = CollectorRegistry()
-    registry.register(Exporter(databases, collection, say))
+    registry.register(Exporter(databases, say))
     stop = threading.Event()
     # In a container it is process 1, which without a handler would not be ended by SIGTERM.
     signal.signal(signal.SIGTERM, lambda *_: stop.set())

@@ -85,7 +85,7 @@ def _stored(database: Database, keys: list[str]) -> set[str]:
     with database.connection("looking for rows") as connection:
         found = many(
             connection,
-            f"SELECT {c.key_column} AS key FROM {c.table} WHERE {c.key_column} = ANY(%(keys)s)",
+            f"SELECT {c.key.name} AS key FROM {c.table} WHERE {c.key.name} = ANY(%(keys)s)",
             {"keys": keys},
         )
         return {row["key"] for row in found}

@@ -93,7 +93,7 @@ class OracleClient:
             SettingError: if they can't be used.
         """
         self._settings = settings.checked(collection)
-        self._collection = collection
+        self.collection = collection
         self._on_notice = on_notice
         self._local = threading.local()
         self._guard = threading.Lock()
@@ -127,7 +127,7 @@ class OracleClient:
     # -- one request, as often as it takes -----------------------------------------------------
 
     def _page(self, request: PageRequest, stopped: threading.Event) -> Page:
-        url = page_url(self._settings, self._collection, request)
+        url = page_url(self._settings, self.collection, request)
         place = _place(request)
         answer, throttled, seconds = self._json(url, place, stopped)
         return self._checked(request, answer, throttled, seconds)

@@ -20,7 +20,7 @@ _LITERAL = ";,=:"
 def resource_url(settings: OracleSettings, collection: Collection) -> str:
     """The collection's own URL, without parameters."""
     return (
-        f"{settings.base_url}/crmRestApi/resources/{settings.api_version}/{quote(collection.name)}"
+        f"{settings.base_url}/crmRestApi/resources/{settings.api_version}/{quote(collection.path)}"
     )
 
 
@@ -47,11 +47,11 @@ def _query(settings: OracleSettings, collection: Collection, base: Base | None) 
 
     Framework 1 parts conditions by semicolons; later ones take expressions, joined by `and`.
     """
-    query = settings.query
+    query, key = settings.query, collection.key.attribute
     if base is None:
         return query
     if settings.framework_version in ("", "1"):
-        return ";".join(filter(None, (query.rstrip("; "), f"{collection.key_field}>={base.key}")))
+        return ";".join(filter(None, (query.rstrip("; "), f"{key}>={base.key}")))
     if re.search(r"\bor\b", query, re.IGNORECASE):
         query = f"({query})"
-    return " and ".join(filter(None, (query, f"{collection.key_field} >= {base.key}")))
+    return " and ".join(filter(None, (query, f"{key} >= {base.key}")))

@@ -12,12 +12,11 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from oracle_sync.config.collection import OPPORTUNITIES
 from oracle_sync.config.settings import MAX_BATCH_SIZE, Settings
 from oracle_sync.config.syncs import PLAIN, Sync
-from oracle_sync.engine.look import Look, look
 from oracle_sync.engine.page import Batch
-from oracle_sync.engine.run import Options, Report, Summary, sync
+from oracle_sync.engine.probe import Probe, probe
+from oracle_sync.engine.run import Options, Report, Summary, run_sync
 from oracle_sync.engine.store import State
 from oracle_sync.errors import SettingError, SyncError
 from oracle_sync.oracle.client import OracleClient
@@ -174,7 +173,7 @@ def build_table_asset(sync: Sync = PLAIN, report: Report | None = None) -> dg.As
                 status = database.details(name, PREVIEW_ROWS)
                 # The run's last page began with the anchor; Oracle's count came with its first.
                 anchor = status["anchor"]
-                seen = Look(True if anchor else None, False, anchor, summary.expected)
+                seen = Probe(True if anchor else None, False, anchor, summary.expected)
                 yield dg.MaterializeResult(
                     asset_key=key, metadata=_metadata(summary, client, status)
                 )
@@ -235,7 +234,7 @@ def _run(
     ) as writer:
         log.info(_opening(writer.state.offset, options, writer.state.refreshing))
         told = _Progress(log.info, report)
-        summary = sync(client, writer, OPPORTUNITIES, options, told)
+        summary = run_sync(client, writer, options, told)
     for warning in summary.warnings:
         log.warning(warning)
     log.info(_closing(summary))
@@ -249,12 +248,12 @@ def _known(database: Database, name: str) -> dict[str, Any]:
     return status
 
 
-def _seen(chosen: set[str], status: dict[str, Any], client: OracleClient) -> Look:
+def _seen(chosen: set[str], status: dict[str, Any], client: OracleClient) -> Probe:
     """What Oracle shows now, asked only if a check needs it."""
     if not chosen & checks.ASKING:
-        return Look(None, False, None, None)
+        return Probe(None, False, None, None)
     state = State(status["sync_name"], offset=status["offset"], anchor=status["anchor"])
-    return look(client, state, OPPORTUNITIES, count=True)
+    return probe(client, state, count=True)
 
 
 class _Progress:

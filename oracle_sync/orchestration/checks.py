@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from oracle_sync.engine.look import Look
+from oracle_sync.engine.probe import Probe
 
 COUNT = "matches_oracle_count"
 ANCHOR = "anchor_stands"
@@ -36,7 +36,7 @@ def specs(table: dg.AssetKey) -> list[dg.AssetCheckSpec]:
 
 
 def results(
-    table: dg.AssetKey, names: set[str], status: Mapping[str, Any], seen: Look
+    table: dg.AssetKey, names: set[str], status: Mapping[str, Any], seen: Probe
 ) -> Iterator[dg.AssetCheckResult]:
     """The results of the checks named.
 
@@ -68,7 +68,7 @@ _WARN, _ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
 _Result = tuple[bool, dg.AssetCheckSeverity, str, dict[str, Any]]
 
 
-def _count(status: Mapping[str, Any], seen: Look) -> _Result:
+def _count(status: Mapping[str, Any], seen: Probe) -> _Result:
     rows, rejected, total = status["own_rows"], status["rejected"], seen.total
     metadata = {"rows_in_table": rows, "rows_rejected": rejected}
     if total is None:
@@ -84,7 +84,7 @@ def _count(status: Mapping[str, Any], seen: Look) -> _Result:
     return same, _WARN, text, metadata
 
 
-def _anchor(status: Mapping[str, Any], seen: Look) -> _Result:
+def _anchor(status: Mapping[str, Any], seen: Probe) -> _Result:
     metadata = {"offset": status["offset"], "stored": status["anchor"], "found": seen.found}
     shown = {name: str(value) for name, value in metadata.items() if value is not None}
     if seen.anchored is None:

@@ -14,9 +14,8 @@ import dagster as dg
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.scheduler.instigation import SensorInstigatorData
 
-from oracle_sync.config.collection import OPPORTUNITIES
 from oracle_sync.config.syncs import PLAIN, Sync
-from oracle_sync.engine.look import look as look_at_oracle
+from oracle_sync.engine.probe import probe
 from oracle_sync.engine.store import State
 from oracle_sync.errors import Locked, StoreRefused, SyncError, clean
 from oracle_sync.orchestration.assets import CONFIRM_AFTER, op_name, table_key
@@ -148,7 +147,7 @@ def _news(state: State, sync: Sync, oracle: OracleResource) -> tuple[str | None,
         return "no run for an hour: one confirms that all is well", False
     brief = min(oracle.settings(sync).retry_seconds, RETRY_SECONDS)
     client = oracle.client(sync, retry_seconds=brief, timeout=20)
-    seen = look_at_oracle(client, state, OPPORTUNITIES)
+    seen = probe(client, state)
     if seen.anchored is False:
         return f"rows moved: the row before offset {state.offset} is another one", True
     if seen.more:

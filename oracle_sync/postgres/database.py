@@ -105,7 +105,7 @@ class Database:
             cursor.execute("SELECT current_database(), current_schema()")
             database, schema_name = cursor.fetchone() or ("", "")
             cursor.execute(
-                f"SELECT {c.key_column}, {c.value_column}, synced_at FROM {c.table} "
+                f"SELECT {c.key.name}, {c.columns[0].name}, synced_at FROM {c.table} "
                 "ORDER BY id DESC LIMIT %s",
                 (rows,),
             )

@@ -35,8 +35,8 @@ def commit(
     elements = ["keys", "values", *(["extras"] if extras else [])]
     columns = ", ".join(f"json_array_elements_text(%({name})s)" for name in elements)
     conflict = f"""
-            ON CONFLICT ({c.key_column}) DO UPDATE
-            SET {c.value_column} = excluded.{c.value_column}, extra = excluded.extra,
+            ON CONFLICT ({c.key.name}) DO UPDATE
+            SET {c.columns[0].name} = excluded.{c.columns[0].name}, extra = excluded.extra,
                 synced_at = excluded.synced_at,
                 sync_names = array_append(
                     array_remove(t.sync_names, %(sync)s::varchar), %(sync)s::varchar)"""
@@ -58,21 +58,21 @@ def commit(
         ),
         matched AS (
             SELECT p.*, t.id,
-                t.{c.value_column} IS DISTINCT FROM p.value
+                t.{c.columns[0].name} IS DISTINCT FROM p.value
                     OR t.extra IS DISTINCT FROM p.extra AS changed,
                 NOT coalesce(t.sync_names @> ARRAY[%(sync)s]::varchar[], false) AS claimed
-            FROM page p LEFT JOIN {c.table} t ON t.{c.key_column} = p.key
+            FROM page p LEFT JOIN {c.table} t ON t.{c.key.name} = p.key
         ),
         inserted AS (
             INSERT INTO {c.table} AS t
-                ({c.key_column}, {c.value_column}, extra, sync_names, synced_at)
+                ({c.key.name}, {c.columns[0].name}, extra, sync_names, synced_at)
             SELECT key, value, extra, ARRAY[%(sync)s]::varchar[], {_NOW}
             FROM matched WHERE id IS NULL {conflict if racing else ""}
-            RETURNING {c.key_column} AS key
+            RETURNING {c.key.name} AS key
         ),
         updated AS (
             UPDATE {c.table} t
-            SET {c.value_column} = m.value, extra = m.extra,
+            SET {c.columns[0].name} = m.value, extra = m.extra,
                 synced_at = CASE WHEN m.changed THEN {_NOW} ELSE t.synced_at END,
                 sync_names = CASE WHEN m.claimed
                     THEN array_append(t.sync_names, %(sync)s::varchar) ELSE t.sync_names END
@@ -82,7 +82,7 @@ def commit(
         ),
         returned AS (
             DELETE FROM {c.removed_table} r USING inserted i
-            WHERE EXISTS (SELECT FROM {c.removed_table}) AND r.{c.key_column} = i.key RETURNING 1
+            WHERE EXISTS (SELECT FROM {c.removed_table}) AND r.{c.key.name} = i.key RETURNING 1
         )"""
     ]
     if marking:
@@ -176,7 +176,7 @@ def _mine() -> str:
 def _unseen(collection: Collection) -> str:
     return f"""{_mine()} AND NOT EXISTS (
         SELECT FROM refresh_marks m WHERE m.sync_name = %(sync)s AND m.walk = %(walk)s
-          AND m.key = t.{collection.key_column})"""
+          AND m.key = t.{collection.key.name})"""
 
 
 def count_unseen(collection: Collection) -> str:
@@ -210,13 +210,13 @@ def sweep(collection: Collection) -> Sequence[str]:
         f"""
         WITH gone AS (
             DELETE FROM {c.table} t WHERE {_unseen(c)}
-            RETURNING {c.key_column}, {c.value_column}, synced_at, extra
+            RETURNING {c.key.name}, {c.columns[0].name}, synced_at, extra
         )
         INSERT INTO {c.removed_table}
-            ({c.key_column}, {c.value_column}, synced_at, extra, sync_name, removed_by)
+            ({c.key.name}, {c.columns[0].name}, synced_at, extra, sync_name, removed_by)
         SELECT gone.*, %(sync)s, %(holder)s FROM gone
-        ON CONFLICT ({c.key_column}) DO UPDATE
-        SET {c.value_column} = excluded.{c.value_column}, synced_at = excluded.synced_at,
+        ON CONFLICT ({c.key.name}) DO UPDATE
+        SET {c.columns[0].name} = excluded.{c.columns[0].name}, synced_at = excluded.synced_at,
             extra = excluded.extra, sync_name = excluded.sync_name,
             removed_at = now(), removed_by = excluded.removed_by
         """,

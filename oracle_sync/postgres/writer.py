@@ -80,7 +80,7 @@ class Writer:
             "WHERE sync_name = %(sync)s AND walk = %(walk)s AND key = %(key)s) AS found"
             if self.state.refreshing
             else f"SELECT EXISTS (SELECT FROM {self._collection.table} "
-            f"WHERE {self._collection.key_column} = %(key)s) AS found"
+            f"WHERE {self._collection.key.name} = %(key)s) AS found"
         )
         one, walk = self._session.one, self.state.walk
         return bool(

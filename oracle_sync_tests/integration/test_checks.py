@@ -13,7 +13,7 @@ import pytest
 
 from oracle_sync.config.settings import SETTINGS
 from oracle_sync.definitions import build_defs
-from oracle_sync.engine.look import Look
+from oracle_sync.engine.probe import Probe
 from oracle_sync.orchestration import checks
 from oracle_sync.orchestration.resources import DbResource, OracleResource
 from oracle_sync.sandbox import Pod, SandboxServer
@@ -247,6 +247,6 @@ def test_a_check_before_the_first_sync_says_what_to_do(
 def test_items_set_aside_may_or_may_not_have_a_row(total: int | None, passed: bool) -> None:
     status = {"own_rows": 10, "rejected": 2, "rejected_examples": []}
 
-    [found] = checks.results(TABLE, {checks.COUNT}, status, Look(None, False, None, total))
+    [found] = checks.results(TABLE, {checks.COUNT}, status, Probe(None, False, None, total))
 
     assert found.passed is passed

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from oracle_sync.config.collection import OPPORTUNITIES
 from oracle_sync.engine.page import Batch, PageRequest
-from oracle_sync.engine.run import MAX_REFRESHES, Options, Summary, sync
+from oracle_sync.engine.run import MAX_REFRESHES, Options, Summary, run_sync
 from oracle_sync.engine.store import Written
 from oracle_sync.errors import (
     BadAnswer,
@@ -130,7 +129,7 @@ def test_never_more_pages_are_asked_for_and_not_committed_than_allowed(
             return written
 
         store.commit = counted  # type: ignore[method-assign]
-        sync(source, store, OPPORTUNITIES, Options(batch_size=5, concurrency=concurrency))
+        run_sync(source, store, Options(batch_size=5, concurrency=concurrency))
     assert worst <= concurrency
     assert source.most_in_flight <= concurrency
     assert table(database_url) == source.table()

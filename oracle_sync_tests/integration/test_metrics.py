@@ -48,9 +48,12 @@ class Scraper:
 
     def __init__(self, **databases: str) -> None:
         self.said: list[str] = []
-        given = {schema.removeprefix("plain"): url for schema, url in databases.items()}
+        given = {
+            schema.removeprefix("plain"): Database(url, OPPORTUNITIES)
+            for schema, url in databases.items()
+        }
         self.registry = CollectorRegistry()
-        self.registry.register(Exporter(given, OPPORTUNITIES, self.said.append))
+        self.registry.register(Exporter(given, self.said.append))
 
     def scrape(self, schema: str = "") -> Samples:
         return parsed(generate_latest(self.registry).decode(), schema)

@@ -27,10 +27,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from oracle_sync.config.collection import OPPORTUNITIES
 from oracle_sync.engine import bases
 from oracle_sync.engine.page import Batch, PageRequest
-from oracle_sync.engine.run import Options, Summary, sync
+from oracle_sync.engine.run import Options, Summary, run_sync
 from oracle_sync.engine.store import Written
 from oracle_sync.errors import (
     Fenced,
@@ -391,7 +390,7 @@ class Machine(RuleBasedStateMachine):
             store = writer(self.url, self.name)
             self.watch(store, refreshed)
             chosen = Options(batch_size=size, concurrency=concurrency, **options)
-            done = sync(self.source, store, OPPORTUNITIES, chosen)
+            done = run_sync(self.source, store, chosen)
         except Killed:
             pass
         except SyncError as error:

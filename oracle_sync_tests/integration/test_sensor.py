@@ -28,7 +28,7 @@ from dagster_shared.record import copy
 from oracle_sync.config.collection import OPPORTUNITIES
 from oracle_sync.config.settings import SETTINGS, OracleSettings
 from oracle_sync.definitions import build_defs
-from oracle_sync.engine.look import look as look_at_oracle
+from oracle_sync.engine.probe import Probe, probe
 from oracle_sync.oracle.client import OracleClient
 from oracle_sync.orchestration import sensors
 from oracle_sync.orchestration.resources import DbResource, OracleResource
@@ -364,14 +364,14 @@ def set_during_a_tick(synced: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     stored = synced.store_cursor()
     synced.server.pod.add(5)
 
-    def look(*given: Any) -> Any:
-        seen = look_at_oracle(*given)
+    def look(*given: Any) -> Probe:
+        seen = probe(*given)
         data = SensorInstigatorData(cursor="100", sensor_type=SensorType.STANDARD)
         synced.instance.update_instigator_state(stored.with_data(data))
         return seen
 
     with monkeypatch.context() as patched:
-        patched.setattr(sensors, "look_at_oracle", look)
+        patched.setattr(sensors, "probe", look)
         assert "set during this tick" in synced.skip()
     assert synced.cursor == "100"
     assert synced.state()[0] == 150

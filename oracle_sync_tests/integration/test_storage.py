@@ -19,7 +19,7 @@ import pytest
 
 from oracle_sync.config.collection import OPPORTUNITIES
 from oracle_sync.engine.page import Batch, Reject
-from oracle_sync.engine.run import Options, sync
+from oracle_sync.engine.run import Options, run_sync
 from oracle_sync.errors import (
     Fenced,
     Locked,
@@ -450,7 +450,7 @@ def test_an_orphaned_run_ends_with_fenced_and_with_nothing_else(database_url: st
         writer(database_url, holder="the orphan") as store,
         pytest.raises(Fenced, match="the heir"),
     ):
-        sync(source, store, OPPORTUNITIES, Options(), take_over)
+        run_sync(source, store, Options(), take_over)
     assert offset(database_url) == len(table(database_url)) == heirs[0].state.offset
     assert state(database_url, "last_error") == (None,)
     heirs[0].close()

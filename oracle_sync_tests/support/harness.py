@@ -12,7 +12,7 @@ import psycopg2
 
 from oracle_sync.config.collection import OPPORTUNITIES
 from oracle_sync.engine.page import Source
-from oracle_sync.engine.run import Options, Report, Summary, sync
+from oracle_sync.engine.run import Options, Report, Summary, run_sync
 from oracle_sync.postgres.writer import Writer
 
 NAME = "opportunities"
@@ -30,7 +30,7 @@ def run(
     """One sync to the end."""
     with writer(url, name) as store:
         reporting = report or (lambda _summary, _batch: None)
-        return sync(source, store, OPPORTUNITIES, Options(**options), reporting)
+        return run_sync(source, store, Options(**options), reporting)
 
 
 def rows(url: str, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:

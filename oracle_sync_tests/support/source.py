@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from oracle_sync.config.collection import OPPORTUNITIES
 from oracle_sync.engine.page import Page, PageRequest
 from oracle_sync.errors import RequestRefused, TooSlow
 
@@ -36,6 +37,7 @@ class ListSource:
     def __init__(self, rows: int | Iterable[int] = 0, *, step: int = 10, cap: int = 499) -> None:
         keys = (FIRST_ID + step * i for i in range(rows)) if isinstance(rows, int) else rows
         self.items: dict[int, Any] = {key: item(key) for key in keys}
+        self.collection = OPPORTUNITIES
         self.cap = cap
         self.says_limit = True
         self.total: Callable[[int], int | None] = lambda rows: rows

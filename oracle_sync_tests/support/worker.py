@@ -10,7 +10,7 @@ import sys
 
 from oracle_sync.config.collection import OPPORTUNITIES
 from oracle_sync.config.settings import DEFAULT_SYNC_NAME, load
-from oracle_sync.engine.run import Options, sync
+from oracle_sync.engine.run import Options, run_sync
 from oracle_sync.errors import SyncError
 from oracle_sync.oracle.client import OracleClient
 from oracle_sync.postgres.database import Database
@@ -25,7 +25,7 @@ def main(batch_size: int, concurrency: int, full_refresh: bool) -> None:
     with database.writer(DEFAULT_SYNC_NAME, this_process(), wait=settings.lock_wait) as writer:
         print("working", flush=True)
         options = Options(batch_size=batch_size, concurrency=concurrency, full_refresh=full_refresh)
-        summary = sync(client, writer, OPPORTUNITIES, options)
+        summary = run_sync(client, writer, options)
     print(f"done received={summary.received} refreshes={summary.refreshes}", flush=True)
 
 

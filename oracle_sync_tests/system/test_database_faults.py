@@ -18,7 +18,7 @@ import pytest
 
 from oracle_sync.config.collection import OPPORTUNITIES
 from oracle_sync.engine.page import Batch
-from oracle_sync.engine.run import Options, Report, Summary, sync
+from oracle_sync.engine.run import Options, Report, Summary, run_sync
 from oracle_sync.errors import StoreError, StoreRefused, StoreUnavailable, SyncError
 from oracle_sync.postgres import connection
 from oracle_sync.postgres.database import Database
@@ -40,7 +40,7 @@ def at_offset(reached: int, do: Callable[[], object]) -> Report:
 
 def run_patiently(url: str, source: ListSource, report: Report, seconds: float = 30) -> Summary:
     with writer(url, retry_seconds=seconds) as store:
-        return sync(source, store, OPPORTUNITIES, Options(batch_size=20), report)
+        return run_sync(source, store, Options(batch_size=20), report)
 
 
 @contextmanager
@@ -182,7 +182,7 @@ def _fill(postgres_url: str, folder: str) -> None:
         Database(url, OPPORTUNITIES).sync_names()
         source = ListSource(400_000, step=1)
         with pytest.raises(StoreRefused) as caught, writer(url) as store:
-            sync(source, store, OPPORTUNITIES, Options(batch_size=499))
+            run_sync(source, store, Options(batch_size=499))
         assert "space" in str(caught.value).lower()
         assert "disk" in caught.value.advice
         assert len(table(url)) == offset(url) > 0
@@ -229,7 +229,7 @@ def test_a_lock_held_by_another_session_for_too_long_is_told_and_nothing_is_half
     blocker = psycopg2.connect(database_url)
     blocker.cursor().execute("LOCK TABLE minimal_opportunities IN EXCLUSIVE MODE")
     with pytest.raises(SyncError) as caught, writer(database_url, retry_seconds=1) as store:
-        sync(source, store, OPPORTUNITIES, Options(batch_size=20))
+        run_sync(source, store, Options(batch_size=20))
     assert "lock" in caught.value.advice
     assert (offset(database_url), table(database_url)) == (0, {})
     blocker.rollback()
@@ -257,7 +257,7 @@ def test_connections_cut_again_and_again_in_the_middle_of_statements_double_and_
     thread.start()
     try:
         with writer(database_url, retry_seconds=60) as store:
-            summary = sync(source, store, OPPORTUNITIES, Options(batch_size=10))
+            summary = run_sync(source, store, Options(batch_size=10))
             retries = store.retries
     finally:
         stopping.set()

@@ -19,7 +19,7 @@ import psycopg2
 import pytest
 
 from oracle_sync.config.collection import OPPORTUNITIES
-from oracle_sync.engine.run import Options, sync
+from oracle_sync.engine.run import Options, run_sync
 from oracle_sync.errors import StoreRefused
 from oracle_sync.operations.export import export
 from oracle_sync.operations.replay import replay
@@ -179,7 +179,7 @@ def test_a_declared_sync_needs_a_schema_of_its_own_or_the_right_to_make_one(role
 
     rows(roles.admin, f"CREATE SCHEMA emea AUTHORIZATION {urlsplit(roles.worker).username}")
     with Database(roles.worker, OPPORTUNITIES, "emea").writer("emea", "test") as store:
-        sync(ListSource(20), store, OPPORTUNITIES, Options())
+        run_sync(ListSource(20), store, Options())
 
     assert rows(roles.admin, "SELECT count(*) FROM emea.minimal_opportunities") == [(20,)]
 

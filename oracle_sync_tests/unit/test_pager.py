@@ -29,7 +29,6 @@ def walking(
 ) -> Iterator[Pager]:
     pager = Pager(
         source,
-        OPPORTUNITIES,
         offset=offset,
         anchor=anchor,
         batch_size=batch_size,
@@ -154,6 +153,7 @@ def test_closing_a_fetcher_does_not_wait_and_tells_the_source_to_stop() -> None:
     began, stop_seen = threading.Event(), threading.Event()
 
     class Hanging:
+        collection = OPPORTUNITIES
         by_key = False
 
         def fetch(self, request: PageRequest, stopped: threading.Event) -> Page:

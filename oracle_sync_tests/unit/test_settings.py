@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oracle_sync import errors
-from oracle_sync.config.collection import OPPORTUNITIES
+from oracle_sync.config.collection import OPPORTUNITIES, Column
 from oracle_sync.config.settings import (
     SETTINGS,
     OracleSettings,
@@ -240,7 +240,7 @@ def test_paging_by_key_is_refused_in_any_other_order(order: str) -> None:
 
 
 def test_the_order_has_to_be_that_of_the_collection_that_is_read() -> None:
-    other = replace(OPPORTUNITIES, key_field="PartyId")
+    other = replace(OPPORTUNITIES, key=Column("PartyId", "party_id"))
     chosen = load(GOOD | {"ORACLE_SYNC_PAGING": "key"}).oracle
     with pytest.raises(SettingError, match="ORACLE_ORDER_BY=PartyId:asc"):
         chosen.checked(other)

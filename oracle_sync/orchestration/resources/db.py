@@ -9,7 +9,6 @@ from __future__ import annotations
 import dagster as dg
 from pydantic import Field
 
-from oracle_sync.config.collection import OPPORTUNITIES
 from oracle_sync.config.syncs import PLAIN, Sync
 from oracle_sync.orchestration.resources.oracle import SECRET, nothing
 from oracle_sync.postgres.database import Database, url_of
@@ -30,4 +29,4 @@ class DbResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         Raises:
             StoreError, SettingError: if the embedded server does not start.
         """
-        return Database(self.url or url_of(sync.settings()), OPPORTUNITIES, sync.schema)
+        return Database(self.url or url_of(sync.settings()), sync.collection, sync.schema)

@@ -14,7 +14,6 @@ import dagster as dg
 from pydantic import Field
 from pydantic.config import JsonDict
 
-from oracle_sync.config.collection import OPPORTUNITIES
 from oracle_sync.config.settings import OracleSettings
 from oracle_sync.config.syncs import PLAIN, Sync
 from oracle_sync.errors import SettingError
@@ -103,4 +102,4 @@ class OracleResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             SettingError: naming what is missing.
         """
         settings = replace(self.settings(sync), **instead)
-        return OracleClient(settings, OPPORTUNITIES, on_notice)
+        return OracleClient(settings, sync.collection, on_notice)

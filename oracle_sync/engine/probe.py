@@ -8,13 +8,12 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from oracle_sync.config.collection import Collection
 from oracle_sync.engine.page import PageRequest, Source, read_items
 from oracle_sync.engine.store import State
 
 
 @dataclass(frozen=True)
-class Look:
+class Probe:
     """What is at the offset. `anchored` is None where there is no row to compare with.
 
     `found` is the token of the row before the offset, None where there is none; `total` the
@@ -27,7 +26,7 @@ class Look:
     total: int | None
 
 
-def look(source: Source, state: State, collection: Collection, *, count: bool = False) -> Look:
+def probe(source: Source, state: State, *, count: bool = False) -> Probe:
     """Ask for the row before the offset and the one after it; with `count`, for the number too.
 
     Raises:
@@ -36,8 +35,8 @@ def look(source: Source, state: State, collection: Collection, *, count: bool = 
     begin = max(0, state.offset - 1)
     limit = 2 if state.offset else 1
     page = source.fetch(PageRequest(begin, limit, want_total=count), threading.Event())
-    tokens = read_items(page.items, begin, collection).tokens
+    tokens = read_items(page.items, begin, source.collection).tokens
     before = tokens[:1] if state.offset else []
     anchored = None if state.anchor is None or not state.offset else before == [state.anchor]
     more = len(tokens) > len(before) or bool(page.has_more and state.offset)
-    return Look(anchored, more, before[0] if before else None, page.total)
+    return Probe(anchored, more, before[0] if before else None, page.total)
