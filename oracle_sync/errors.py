@@ -15,6 +15,7 @@ text. Does not belong here: detecting an error, retrying, or printing it.
     +-- OnlyRejects          look at the items: a page held nothing that can be stored
     +-- RemovalHeld          look, then confirm: a refresh would remove too much
     +-- StoreError           the database
+    |   +-- NothingSynced    sync first: there is no database yet
     |   +-- StoreUnavailable wait: it was retried for as long as allowed
     |   +-- StoreRefused     fix the database: read-only, no rights, full disk
     |   +-- Locked           wait: someone else is syncing under this name
@@ -141,6 +142,12 @@ class RemovalHeld(SyncError):
 
 class StoreError(SyncError):
     """The database."""
+
+
+class NothingSynced(StoreError):
+    """There is no database yet, and this command does not make one."""
+
+    advice = "Start with oracle-sync sync; or set DATABASE_URL, or ORACLE_SYNC_HOME, to what is."
 
 
 class StoreUnavailable(StoreError):

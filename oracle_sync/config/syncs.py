@@ -113,12 +113,29 @@ def declared() -> list[Sync]:
     return _read(path)
 
 
-def find(name: str | None) -> Sync:
-    """The declared sync of a name; for any other name the plain one, whose table they share.
+def checked_name(name: str) -> str:
+    """Return a sync name as it is.
 
     Raises:
-        SettingError: if no name is given and several are declared.
+        SettingError: if no row of `sync_state` can have it.
     """
+    if not 1 <= len(name) <= 100 or not name.isprintable():
+        raise SettingError(
+            "A sync_name must have 1 to 100 characters, all of them printable.",
+            "Choose another sync name.",
+        )
+    return name
+
+
+def find(name: str | None) -> Sync:
+    """Return the declared sync of a name; for any other name the plain one, whose table it shares.
+
+    Raises:
+        SettingError: if no row of `sync_state` can have that name, or if none is given and
+            several are declared.
+    """
+    if name is not None:
+        checked_name(name)
     syncs = declared()
     if name is None and len(syncs) == 1:
         return syncs[0]

@@ -1,8 +1,4 @@
-"""`oracle-sync check`: tries one thing after the other, and says for each what is wrong.
-
-Belongs here: the questions and their order. Does not belong here: the answers' wording in
-detail, which the errors bring along.
-"""
+"""The preflight: what a sync needs is tried step by step, and each step says what is wrong."""
 
 from __future__ import annotations
 
@@ -21,16 +17,16 @@ from oracle_sync.postgres.database import Database, url_of
 
 @dataclass(frozen=True)
 class Step:
-    """One answer. `passed` is None for what works but deserves a look."""
+    """The result of one step. `passed` is None for what works but deserves a look."""
 
     name: str
     passed: bool | None
-    said: str
+    result: str
     advice: str = ""
 
 
 def preflight(sync: Sync) -> Iterator[Step]:
-    """The answers in order; Oracle's and the database's do not depend on one another."""
+    """Try each step in order; those of Oracle and of the database do not depend on each other."""
     try:
         settings = sync.settings()
         settings.oracle.checked()

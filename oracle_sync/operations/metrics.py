@@ -1,7 +1,6 @@
-"""`oracle-sync metrics`: what `sync_state` and the tables say, for Prometheus.
+"""The exporter for Prometheus: how each sync stands, in numbers.
 
-Belongs here: the exporter and the names of its metrics. Does not belong here: reading the
-numbers (`storage/figures.py`); and no Dagster, so that it stays up when that does not.
+It does without Dagster, so that it stays up when that does not.
 """
 
 from __future__ import annotations
@@ -9,13 +8,15 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any
 
 from oracle_sync.errors import SettingError, SyncError
 from oracle_sync.postgres.connection import connect, errors
 from oracle_sync.postgres.database import Database
-from oracle_sync.postgres.figures import COUNTED, Figures, figures
+from oracle_sync.postgres.status import COUNTED, Standing, standings, table_rows
 
 try:
     from prometheus_client import CollectorRegistry, start_http_server
@@ -30,125 +31,139 @@ except ImportError:
 SCRAPE_SECONDS = 8.0
 """Prometheus gives up after ten; a database that takes longer counts as down."""
 
-# Name of the metric, its column in the figures, and its help.
-OF_A_SYNC = (
-    ("lag_rows", "lag", "Rows that Oracle counted and that lie beyond the offset."),
-    ("seconds_since_success", "seconds_since_success", "Age of the last successful run."),
-    ("offset", "offset", "Offset up to which everything is stored."),
-    ("source_rows", "source_total", "Rows that Oracle counted at the last run."),
-    ("complete", "complete", "1: the last walk reached the end of the collection."),
-    ("rejected_open", "rejected", "Items that could not be stored and are not resolved."),
-    ("removed_rows", "removed", "Rows gone from Oracle, kept aside."),
-    ("refresh_due", "refresh_due", "1: rows moved, so that a full refresh is due."),
-    ("refreshing", "refreshing", "1: a full refresh has begun and not ended."),
-    ("running", "running", "1: somebody holds the lock of this sync."),
-    ("last_run_failed", "last_run_failed", "1: the last run that ended failed."),
+STATEMENT_MS = 5_000
+"""A statement that takes longer is ended, so that it does not outlive its scrape."""
+
+OF_A_SYNC: tuple[tuple[str, Callable[[Standing], float | None], str], ...] = (
+    ("lag_rows", lambda s: s.lag, "Rows that Oracle counted and that lie beyond the offset."),
+    ("seconds_since_success", lambda s: s.seconds_since_success, "Age of the last success."),
+    ("offset", lambda s: s.state.offset, "Offset up to which everything is stored."),
+    ("source_rows", lambda s: s.state.source_total, "Rows that Oracle counted at the last run."),
+    ("complete", lambda s: s.state.complete, "1: the last walk reached the end."),
+    ("rejected_open", lambda s: s.rejected, "Items that could not be stored, not resolved."),
+    ("removed_rows", lambda s: s.removed, "Rows gone from Oracle, kept aside."),
+    ("refresh_due", lambda s: s.state.doubt is not None, "1: a full refresh is due."),
+    ("refreshing", lambda s: s.state.refreshing, "1: a full refresh has begun and not ended."),
+    ("running", lambda s: s.running is not None, "1: somebody holds the lock of this sync."),
+    ("last_run_failed", lambda s: s.state.last_error is not None, "1: the last run failed."),
 )
-TABLE_HELP = f"Rows of the table; above {COUNTED} PostgreSQL's estimate."
+"""Name of each metric of a sync, its value (None is left out), and its help."""
 
 
-class _Reading(threading.Thread):
-    """One look at one database: `answer` is its figures, or why there are none.
+@dataclass(frozen=True)
+class Reading:
+    """The numbers of one database: how its syncs stand, and rows by table."""
 
-    A thread of our own and no pool, which at the end would wait for a database that hangs.
-    """
+    standings: list[Standing]
+    rows: dict[str, int]
 
-    def __init__(self, database: Database) -> None:
-        super().__init__(name="metrics", daemon=True)
+
+class _Watched:
+    """One database, read by at most one thread at a time, which all scrapes share."""
+
+    def __init__(self, database: Database, say: Callable[[str], Any]) -> None:
+        self.schema = database.schema
         self._database = database
-        self.answer: Figures | str = "The reading ended without an answer."
-        self.start()
+        self._say = say
+        self._guard = threading.Lock()
+        self._reading: Future[Reading] | None = None
+        self._trouble = ""
 
-    def run(self) -> None:
+    def begin(self) -> Future[Reading]:
+        """Start to read, unless a reading is under way."""
+        with self._guard:
+            if self._reading is None or self._reading.done():
+                self._reading = Future()
+                # Not from a pool, which at the end would wait for a database that hangs.
+                threading.Thread(target=self._read, args=[self._reading], daemon=True).start()
+            return self._reading
+
+    def end(self, reading: Future[Reading], seconds: float) -> Reading | None:
+        """Return the numbers, or None where they can't be had within `seconds`."""
+        found, trouble = None, ""
         try:
-            connection = connect(self._database.url, "oracle_sync metrics")
+            found = reading.result(max(0.0, seconds))
+        except TimeoutError:
+            trouble = f"The database did not answer within {SCRAPE_SECONDS:.0f} s."
+        except SyncError as error:
+            trouble = error.sentence()
+        except Exception as error:
+            trouble = f"The reading failed unexpectedly: {type(error).__name__}."
+        with self._guard:
+            if trouble != self._trouble:
+                self._trouble = trouble
+                where = f" ({self.schema})" if self.schema else ""
+                up = f"0{where}: {trouble}" if trouble else f"1{where}"
+                self._say(f"oracle_sync_up {up}")
+        return found
+
+    def _read(self, reading: Future[Reading]) -> None:
+        url, collection = self._database.url, self._database.collection
+        try:
+            connection = connect(url, "oracle_sync metrics")
             try:
-                with errors(self._database.url, "reading the metrics"):
-                    self.answer = figures(connection, self._database.collection)
+                with errors(url, "reading the metrics"):
+                    with connection.cursor() as cursor:
+                        cursor.execute(f"SET statement_timeout = {STATEMENT_MS}")
+                    found = standings(connection, collection)
+                    reading.set_result(Reading(found, table_rows(connection, collection)))
             finally:
                 connection.close()
-        except SyncError as error:
-            self.answer = error.sentence()
+        except Exception as error:
+            reading.set_exception(error)
 
 
 class Exporter(Collector):
     """Reads each database at each scrape, over a connection that it then closes.
 
-    The label `schema` is that of the tables; empty, which to Prometheus is the same as none,
-    where the connection's own is used. Scrapes at once share one reading, and a database that
-    hangs keeps one thread and delays no other.
+    The label `schema` is that of the tables. It is empty, which to Prometheus is the same as
+    none, where the connection's own schema is used.
     """
 
-    def __init__(self, databases: Mapping[str, Database], say: Callable[[str], Any]) -> None:
-        """Nothing is read yet.
+    def __init__(self, databases: Sequence[Database], say: Callable[[str], Any]) -> None:
+        """Take note of the databases; none is read yet.
 
         Args:
-            databases: by schema.
-            say: told when a database can't be read, and when it can be again.
+            databases: one for each schema.
+            say: called once when a database can't be read, and once when it can be again.
         """
-        self._databases = dict(databases)
-        self._say = say
-        self._guard = threading.Lock()
-        self._reading: dict[str, _Reading] = {}
-        self._trouble: dict[str, str] = {}
+        self._watched = [_Watched(database, say) for database in databases]
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Every metric, as they are now."""
-        found = self._read()
+        """Return every metric, with its values of this moment."""
         up = GaugeMetricFamily(
             "oracle_sync_up", "1: the database could be read.", labels=["schema"]
         )
-        tables = GaugeMetricFamily("oracle_sync_table_rows", TABLE_HELP, labels=["schema", "table"])
+        tables = GaugeMetricFamily(
+            "oracle_sync_table_rows",
+            f"Rows of the table; above {COUNTED} PostgreSQL's estimate.",
+            labels=["schema", "table"],
+        )
         of_a_sync = [
-            (GaugeMetricFamily(f"oracle_sync_{name}", text, labels=["schema", "sync_name"]), column)
-            for name, column, text in OF_A_SYNC
+            GaugeMetricFamily(f"oracle_sync_{name}", text, labels=["schema", "sync_name"])
+            for name, _, text in OF_A_SYNC
         ]
-        for schema, numbers in found.items():
-            up.add_metric([schema], float(numbers is not None))
-            if numbers is None:
+        for schema, reading in self._read():
+            up.add_metric([schema], float(reading is not None))
+            if reading is None:
                 continue
-            for table, rows in numbers.tables.items():
+            for table, rows in reading.rows.items():
                 tables.add_metric([schema, table], rows)
-            for sync in numbers.syncs:
-                for family, column in of_a_sync:
-                    if sync[column] is not None:
-                        family.add_metric([schema, sync["sync_name"]], float(sync[column]))
-        yield up
-        yield tables
-        yield from (family for family, _ in of_a_sync)
+            for standing in reading.standings:
+                for family, (_, value, _) in zip(of_a_sync, OF_A_SYNC, strict=True):
+                    number = value(standing)
+                    if number is not None:
+                        family.add_metric([schema, standing.state.sync_name], float(number))
+        return iter([up, tables, *of_a_sync])
 
-    def _read(self) -> dict[str, Figures | None]:
-        """The figures of each schema; None where they can't be had now."""
+    def _read(self) -> Iterator[tuple[str, Reading | None]]:
         deadline = time.monotonic() + SCRAPE_SECONDS
-        with self._guard:
-            for schema, database in self._databases.items():
-                if schema not in self._reading:
-                    self._reading[schema] = _Reading(database)
-            asked = dict(self._reading)
-        found: dict[str, Figures | None] = {}
-        for schema, reading in asked.items():
-            reading.join(max(0.0, deadline - time.monotonic()))
-            answer = reading.answer
-            if reading.is_alive():
-                answer = f"The database did not answer within {SCRAPE_SECONDS:.0f} s."
-            with self._guard:
-                if not reading.is_alive() and self._reading.get(schema) is reading:
-                    del self._reading[schema]
-                self._note(schema, answer if isinstance(answer, str) else "")
-            found[schema] = answer if isinstance(answer, Figures) else None
-        return found
-
-    def _note(self, schema: str, trouble: str) -> None:
-        if trouble == self._trouble.get(schema, ""):
-            return
-        self._trouble[schema] = trouble
-        where = f" ({schema})" if schema else ""
-        self._say(f"oracle_sync_up 0{where}: {trouble}" if trouble else f"oracle_sync_up 1{where}")
+        readings = [(watched, watched.begin()) for watched in self._watched]
+        for watched, reading in readings:
+            yield watched.schema, watched.end(reading, deadline - time.monotonic())
 
 
-def serve(
-    databases: Mapping[str, Database], host: str, port: int, say: Callable[[str], Any]
-) -> None:
+def serve(databases: Sequence[Database], host: str, port: int, say: Callable[[str], Any]) -> None:
     """Answer scrapes until Ctrl-C or SIGTERM.
 
     Raises:

@@ -1,8 +1,4 @@
-"""Tries the rejected items again, after what refused them has been mended.
-
-Belongs here: reading `rejected_items` back. Does not belong here: what makes an item storable
-(`sync/page.py`), and writing (`writer.py`).
-"""
+"""Storing rejected items after all, once what refused them has been put right."""
 
 from __future__ import annotations
 
@@ -18,47 +14,62 @@ from oracle_sync.postgres.writer import Writer
 
 @dataclass
 class Replayed:
-    """How many rejected items were stored, had come meanwhile in a good form, or are still bad."""
+    """What became of the rejected items.
+
+    Attributes:
+        stored: how many are rows of the table now.
+        superseded: how many were closed, since the table has their row by now.
+        refused: offset and reason of each one that still can't be stored.
+    """
 
     stored: int = 0
     superseded: int = 0
     refused: list[str] = field(default_factory=list)
 
+    def sentence(self) -> str:
+        """Return all of it in one sentence."""
+        return (
+            f"{self.stored} stored, {self.superseded} already in the table by now, "
+            f"{len(self.refused)} still refused."
+        )
+
 
 def replay(database: Database, sync_name: str, holder: str) -> Replayed:
     """Store each open rejected item that can be stored now.
 
-    An item's `raw` may have been corrected by hand in the table. One whose row has come in the
-    meantime is closed, and never overwrites that newer row.
+    An item's `raw` may have been corrected by hand in the table. Where the table has the item's
+    row by now, the item is closed and the row is left as it is, since it is newer.
 
     Raises:
-        Locked: if a sync of this name is at work.
+        SettingError: if the sync name has no state.
+        Locked: if a run of this name is at work.
         StoreError: if the database fails; what was stored until then is stored.
     """
+    database.demand_known(sync_name)
     done = Replayed()
     with database.writer(sync_name, holder) as writer:
-        items = _open(database, sync_name)
+        items = _open_items(database, sync_name)
         read = [
             read_items([json.loads(item["raw"])], item["at_offset"], database.collection)
             for item in items
         ]
-        # Not the writer's `contains`, which in an unfinished full refresh tells what that has met:
-        # rows not met yet are newer all the same, and rejected items are met without being stored.
-        there = _stored(database, [key for rows in read for key in rows.keys])
+        # Not the writer's `contains`: during an unfinished full refresh it answers for the rows
+        # that the refresh has met, and the others are newer than the items as well.
+        stored = _stored_keys(database, [key for rows in read for key in rows.keys])
         for item, rows in zip(items, read, strict=True):
-            _replay_one(writer, item, rows, there, done)
+            _replay_one(writer, item, rows, stored, done)
     return done
 
 
 def _replay_one(
-    writer: Writer, item: dict[str, Any], rows: Rows, there: set[str], done: Replayed
+    writer: Writer, item: dict[str, Any], rows: Rows, stored: set[str], done: Replayed
 ) -> None:
     if rows.rejects:
         done.refused.append(f"offset {item['at_offset']}: {rows.rejects[0].reason}")
         return
-    if rows.keys[0] in there:
+    if rows.keys[0] in stored:
         done.superseded += 1
-        writer.resolve(item["id"], "its row had come in the meantime")
+        writer.resolve(item["id"], "the table has its row by now")
         return
     state = writer.state
     writer.commit(
@@ -74,13 +85,13 @@ def _replay_one(
             extras=rows.extras,
         )
     )
-    # Killed before this line, a second replay finds the row there, and closes the item.
+    # After a kill before this line, the next replay finds the row and closes the item.
     writer.resolve(item["id"], "stored by a replay")
-    there.add(rows.keys[0])
+    stored.add(rows.keys[0])
     done.stored += 1
 
 
-def _stored(database: Database, keys: list[str]) -> set[str]:
+def _stored_keys(database: Database, keys: list[str]) -> set[str]:
     c = database.collection
     with database.connection("looking for rows") as connection:
         found = many(
@@ -91,7 +102,7 @@ def _stored(database: Database, keys: list[str]) -> set[str]:
         return {row["key"] for row in found}
 
 
-def _open(database: Database, sync_name: str) -> list[dict[str, Any]]:
+def _open_items(database: Database, sync_name: str) -> list[dict[str, Any]]:
     with database.connection("reading rejected items") as connection:
         return many(
             connection,

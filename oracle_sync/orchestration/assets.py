@@ -13,17 +13,17 @@ import dagster as dg
 from pydantic import Field
 
 from oracle_sync.config.settings import MAX_BATCH_SIZE, Settings
-from oracle_sync.config.syncs import PLAIN, Sync
+from oracle_sync.config.syncs import PLAIN, Sync, checked_name
 from oracle_sync.engine.page import Batch
 from oracle_sync.engine.probe import Probe, probe
 from oracle_sync.engine.run import Options, Report, Summary, run_sync
-from oracle_sync.engine.store import State
 from oracle_sync.errors import SettingError, SyncError
 from oracle_sync.oracle.client import OracleClient
 from oracle_sync.orchestration import checks
 from oracle_sync.orchestration.resources import DbResource, OracleResource
 from oracle_sync.postgres.database import Database
 from oracle_sync.postgres.reader import this_process
+from oracle_sync.postgres.status import Details, Status
 
 GROUP = "oracle_sync"
 ASSET = "minimal_opportunities"
@@ -98,18 +98,6 @@ def options_of(config: SyncConfig, settings: Settings) -> Options:
     )
 
 
-def name_of(config_name: str | None, sync: Sync) -> str:
-    """The row of `sync_state` that a run or an operation is about.
-
-    Raises:
-        SettingError: if no row can have that name.
-    """
-    name = sync.name if config_name is None else config_name
-    if not 1 <= len(name) <= 100 or not name.isprintable():
-        raise SettingError("sync_name must have 1 to 100 characters, all of them printable.")
-    return name
-
-
 def build_source_spec(sync: Sync = PLAIN) -> dg.AssetSpec:
     """The external asset `oracle_opportunities`."""
     return dg.AssetSpec(
@@ -165,17 +153,18 @@ def build_table_asset(sync: Sync = PLAIN, report: Report | None = None) -> dg.As
     ) -> Iterator[Any]:
         chosen = {check.name for check in context.selected_asset_check_keys}
         try:
-            name = name_of(config.sync_name, sync)
+            name = sync.name if config.sync_name is None else checked_name(config.sync_name)
             client = oracle.client(sync, on_notice=_sparing(context.log.warning))
             database = db.database(sync)
             if context.selected_asset_keys:
                 summary = _run(context, config, sync, name, client, database, report)
-                status = database.details(name, PREVIEW_ROWS)
+                details = database.details(name, PREVIEW_ROWS)
+                status = details.status
                 # The run's last page began with the anchor; Oracle's count came with its first.
-                anchor = status["anchor"]
+                anchor = details.status.state.anchor
                 seen = Probe(True if anchor else None, False, anchor, summary.expected)
                 yield dg.MaterializeResult(
-                    asset_key=key, metadata=_metadata(summary, client, status)
+                    asset_key=key, metadata=_metadata(summary, client, details)
                 )
             else:
                 status = _known(database, name)
@@ -241,19 +230,18 @@ def _run(
     return summary
 
 
-def _known(database: Database, name: str) -> dict[str, Any]:
+def _known(database: Database, name: str) -> Status:
     status = database.status(name)
     if status is None:
         raise SettingError(f"Nothing has been synced as '{name}' yet.", "Materialize first.")
     return status
 
 
-def _seen(chosen: set[str], status: dict[str, Any], client: OracleClient) -> Probe:
+def _seen(chosen: set[str], status: Status, client: OracleClient) -> Probe:
     """What Oracle shows now, asked only if a check needs it."""
     if not chosen & checks.ASKING:
         return Probe(None, False, None, None)
-    state = State(status["sync_name"], offset=status["offset"], anchor=status["anchor"])
-    return probe(client, state, count=True)
+    return probe(client, status.state, count=True)
 
 
 class _Progress:
@@ -308,16 +296,16 @@ def _closing(summary: Summary) -> str:
     )
 
 
-def _metadata(summary: Summary, client: OracleClient, status: dict[str, Any]) -> dict[str, Any]:
+def _metadata(summary: Summary, client: OracleClient, details: Details) -> dict[str, Any]:
     """What Dagster keeps of a run. Numbers have the same name and type each time: it plots them."""
     columns = ("opportunity_id", "opportunity_number", "synced_at")
     records = [
         dg.TableRecord({name: str(value) for name, value in zip(columns, row, strict=True)})
-        for row in status["latest"]
+        for row in details.latest
     ]
     return {
-        "dagster/row_count": int(status["rows"]),
-        "dagster/table_name": status["table_name"],
+        "dagster/row_count": details.status.rows,
+        "dagster/table_name": details.table_name,
         "dagster/column_schema": COLUMNS,
         "rows_received": summary.received,
         "rows_inserted": summary.inserted,
@@ -336,24 +324,25 @@ def _metadata(summary: Summary, client: OracleClient, status: dict[str, Any]) ->
         "seconds": float(round(summary.seconds, 3)),
         "rows_per_second": float(round(summary.rate, 1)),
         "sync_name": summary.sync_name,
-        "sync_state": dg.MetadataValue.md(_state_table(status)),
+        "sync_state": dg.MetadataValue.md(_state_table(details.status)),
         "preview": dg.MetadataValue.table(
             records=records, schema=dg.TableSchema([dg.TableColumn(name) for name in columns])
         ),
     }
 
 
-def _state_table(status: dict[str, Any]) -> str:
+def _state_table(status: Status) -> str:
     """The row of `sync_state` as the run left it, for a person."""
+    state = status.state
     shown = {
-        "sync_name": status["sync_name"],
-        "current_offset": status["offset"],
-        "total_synced": status["total_synced"],
-        "is_complete": "yes" if status["complete"] else "no",
-        "anchor": status["anchor"],
-        "full refresh due": status["doubt"] or "no",
-        "rows gone from Oracle": status["removed"],
-        "rejected items": status["rejected"],
+        "sync_name": state.sync_name,
+        "current_offset": state.offset,
+        "total_synced": state.total_synced,
+        "is_complete": "yes" if state.complete else "no",
+        "anchor": state.anchor,
+        "full refresh due": state.doubt or "no",
+        "rows gone from Oracle": status.removed,
+        "rejected items": status.rejected,
     }
     rows = [f"| {name} | {value} |" for name, value in shown.items()]
     return "\n".join(["| sync_state | |", "|---|---|", *rows])

@@ -4,12 +4,13 @@ Belongs here: what each check looks at, and says. Does not belong here: how a ru
 or runs them alone (`assets.py`).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
 
 from oracle_sync.engine.probe import Probe
+from oracle_sync.postgres.status import Status
 
 COUNT = "matches_oracle_count"
 ANCHOR = "anchor_stands"
@@ -36,7 +37,7 @@ def specs(table: dg.AssetKey) -> list[dg.AssetCheckSpec]:
 
 
 def results(
-    table: dg.AssetKey, names: set[str], status: Mapping[str, Any], seen: Probe
+    table: dg.AssetKey, names: set[str], status: Status, seen: Probe
 ) -> Iterator[dg.AssetCheckResult]:
     """The results of the checks named.
 
@@ -68,8 +69,8 @@ _WARN, _ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
 _Result = tuple[bool, dg.AssetCheckSeverity, str, dict[str, Any]]
 
 
-def _count(status: Mapping[str, Any], seen: Probe) -> _Result:
-    rows, rejected, total = status["own_rows"], status["rejected"], seen.total
+def _count(status: Status, seen: Probe) -> _Result:
+    rows, rejected, total = status.own_rows, status.rejected, seen.total
     metadata = {"rows_in_table": rows, "rows_rejected": rejected}
     if total is None:
         text = "This pod does not tell how many rows there are; nothing was compared."
@@ -84,26 +85,26 @@ def _count(status: Mapping[str, Any], seen: Probe) -> _Result:
     return same, _WARN, text, metadata
 
 
-def _anchor(status: Mapping[str, Any], seen: Probe) -> _Result:
-    metadata = {"offset": status["offset"], "stored": status["anchor"], "found": seen.found}
+def _anchor(status: Status, seen: Probe) -> _Result:
+    metadata = {"offset": status.state.offset, "stored": status.state.anchor, "found": seen.found}
     shown = {name: str(value) for name, value in metadata.items() if value is not None}
     if seen.anchored is None:
         return True, _WARN, "Nothing is stored yet that could be compared.", shown
     if seen.anchored:
-        return True, _WARN, f"The row before offset {status['offset']} is the one stored.", shown
+        return True, _WARN, f"The row before offset {status.state.offset} is the one stored.", shown
     text = (
-        f"The row before offset {status['offset']} is another one: rows were added or removed "
+        f"The row before offset {status.state.offset} is another one: rows were added or removed "
         "before it. The sensor asks for a full refresh, or start one: full_refresh: true."
     )
     return False, _ERROR, text, shown
 
 
-def _rejects(status: Mapping[str, Any]) -> _Result:
-    rejected = status["rejected"]
+def _rejects(status: Status) -> _Result:
+    rejected = status.rejected
     if not rejected:
         return True, _WARN, "No item waits for a fix.", {"open": 0}
     examples = "\n".join(
-        f"- offset {item['at_offset']}: {item['reason']}" for item in status["rejected_examples"]
+        f"- offset {item.at_offset}: {item.reason}" for item in status.rejected_examples
     )
     text = (
         f"{rejected} items could not be stored; they wait in rejected_items. After a fix, run "
@@ -112,8 +113,8 @@ def _rejects(status: Mapping[str, Any]) -> _Result:
     return False, _WARN, text, {"open": rejected, "examples": dg.MetadataValue.md(examples)}
 
 
-def _offset(status: Mapping[str, Any]) -> _Result:
-    rows, rejected, offset = status["own_rows"], status["rejected"], status["offset"]
+def _offset(status: Status) -> _Result:
+    rows, rejected, offset = status.own_rows, status.rejected, status.state.offset
     metadata = {"offset": offset, "rows_in_table": rows, "rows_rejected": rejected}
     missing = offset - rows - rejected
     if missing > 0:

@@ -12,11 +12,11 @@ from pydantic import Field
 
 from oracle_sync.config.settings import DEFAULT_SYNC_NAME
 from oracle_sync.config.syncs import PLAIN, Sync, find
-from oracle_sync.errors import SettingError, SyncError
+from oracle_sync.errors import SyncError
+from oracle_sync.operations.moves import move
 from oracle_sync.operations.replay import replay
-from oracle_sync.orchestration.assets import failure, name_of, op_name, table_key
+from oracle_sync.orchestration.assets import failure, op_name, table_key
 from oracle_sync.orchestration.resources import DbResource
-from oracle_sync.postgres.database import Database
 from oracle_sync.postgres.reader import this_process
 
 SYNC_JOB = "sync_opportunities"
@@ -72,22 +72,20 @@ class ReplayConfig(dg.Config):
 def move_offset(context: dg.OpExecutionContext, config: MoveConfig, db: DbResource) -> None:
     """Set the offset back, under the lock of the sync; a run at work is waited for."""
     try:
-        if not config.reason.strip():
-            raise SettingError("The reason is empty.", "Say why the offset is moved.")
-        database, sync = _of(db, config.sync_name)
-        with database.writer(
+        sync = find(config.sync_name)
+        moved = move(
+            db.database(sync),
             config.sync_name,
-            this_process(context.run_id),
+            config.offset,
+            config.reason,
+            holder=this_process(context.run_id),
             wait=sync.settings().lock_wait,
             on_wait=lambda who: context.log.info(f"Waiting for {who} to finish."),
-        ) as writer:
-            before = writer.state.offset
-            action = "rewind" if config.offset else "reset"
-            writer.move(config.offset, action, config.reason)
-        context.log.info(
-            f"Offset of {config.sync_name} moved: {before} -> {config.offset}. Rows are kept."
         )
-        context.add_output_metadata({"from_offset": before, "to_offset": config.offset})
+        context.log.info(
+            f"Offset of {config.sync_name} moved: {moved.before} -> {moved.after}. Rows are kept."
+        )
+        context.add_output_metadata({"from_offset": moved.before, "to_offset": moved.after})
     except SyncError as error:
         raise failure(error) from None
 
@@ -96,12 +94,9 @@ def move_offset(context: dg.OpExecutionContext, config: MoveConfig, db: DbResour
 def replay_rejects(context: dg.OpExecutionContext, config: ReplayConfig, db: DbResource) -> None:
     """Store what can be stored now of the items set aside."""
     try:
-        database, _ = _of(db, config.sync_name)
+        database = db.database(find(config.sync_name))
         done = replay(database, config.sync_name, this_process(context.run_id))
-        context.log.info(
-            f"Replayed rejected items of {config.sync_name}: {done.stored} stored, "
-            f"{done.superseded} had come in the meantime, {len(done.refused)} still refused."
-        )
+        context.log.info(f"Replayed rejected items of {config.sync_name}: {done.sentence()}")
         numbers: dict[str, Any] = {"stored": done.stored, "superseded": done.superseded}
         refused = "\n".join(f"- {reason}" for reason in done.refused[:20])
         context.add_output_metadata(
@@ -121,13 +116,3 @@ def reset_or_rewind() -> None:
 def replay_rejected_items() -> None:
     """Tries the rejected items of a sync again, after what refused them has been mended."""
     replay_rejects()
-
-
-def _of(db: DbResource, sync_name: str) -> tuple[Database, Sync]:
-    """The database in which a sync name has a state, and the sync it belongs to."""
-    sync = find(name_of(sync_name, PLAIN))
-    database = db.database(sync)
-    if database.state(sync_name) is None:
-        known = ", ".join(database.sync_names()) or "none yet"
-        raise SettingError(f"No sync state found for '{sync_name}'.", f"Known sync names: {known}.")
-    return database, sync

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from psycopg2.extensions import connection as Connection
 
 from oracle_sync.config.collection import Collection
 from oracle_sync.config.settings import Settings
+from oracle_sync.config.syncs import Sync
 from oracle_sync.engine.store import State
 from oracle_sync.errors import SettingError
-from oracle_sync.postgres import embedded, reader, schema
+from oracle_sync.postgres import embedded, reader, schema, status
 from oracle_sync.postgres.connection import connect, errors, in_schema
+from oracle_sync.postgres.status import Details, Status
 from oracle_sync.postgres.writer import Writer
 
 if TYPE_CHECKING:
@@ -26,6 +28,23 @@ if TYPE_CHECKING:
 def url_of(settings: Settings) -> str:
     """The database to work with: DATABASE_URL, else the embedded server, started if need be."""
     return settings.database_url or embedded.start(settings.home)
+
+
+def database_of(sync: Sync, *, create: bool = True) -> Database:
+    """Return the database that a sync's settings lead to.
+
+    Args:
+        sync: whose tables it holds.
+        create: make an embedded server that has no data yet. False: fail instead.
+
+    Raises:
+        NothingSynced: if there is no embedded server, and none may be made.
+        StoreError, SettingError: if it does not start.
+    """
+    settings = sync.settings()
+    if not create and not settings.database_url:
+        embedded.demand_existing(settings.home)
+    return Database(url_of(settings), sync.collection, sync.schema)
 
 
 class Database:
@@ -57,10 +76,10 @@ class Database:
         finally:
             connection.close()
 
-    def status(self, sync_name: str) -> dict[str, Any] | None:
-        """See `reader.status`."""
+    def status(self, sync_name: str) -> Status | None:
+        """See `status.status`."""
         with self.connection("reading the status") as connection:
-            return reader.status(connection, self.collection, sync_name)
+            return status.status(connection, self.collection, sync_name)
 
     def state(self, sync_name: str) -> State | None:
         """See `reader.read_state`."""
@@ -78,7 +97,20 @@ class Database:
             cursor.execute("SELECT sync_name FROM sync_state ORDER BY sync_name")
             return [row[0] for row in cursor.fetchall()]
 
-    def history(self, sync_name: str, limit: int = 50) -> list[dict[str, Any]]:
+    def demand_known(self, sync_name: str) -> None:
+        """See that something has been synced under a name.
+
+        Raises:
+            SettingError: if not, naming those under which something has been.
+        """
+        names = self.sync_names()
+        if sync_name not in names:
+            raise SettingError(
+                f"No sync state found for '{sync_name}'.",
+                f"Known sync names: {', '.join(names) or 'none yet'}.",
+            )
+
+    def history(self, sync_name: str, limit: int = 50) -> list[reader.Change]:
         """See `reader.history`."""
         with self.connection("reading the history") as connection:
             return reader.history(connection, sync_name, limit)
@@ -96,11 +128,11 @@ class Database:
             )
             connection.rollback()
 
-    def details(self, sync_name: str, rows: int) -> dict[str, Any]:
-        """The status; and the table's whole name, and key, value and time of its latest rows."""
+    def details(self, sync_name: str, rows: int) -> Details:
+        """Return the status with the table's whole name and its latest rows, `rows` at most."""
         c = self.collection
         with self.connection("reading what is stored") as connection, connection.cursor() as cursor:
-            found = reader.status(connection, c, sync_name)
+            found = status.status(connection, c, sync_name)
             assert found is not None
             cursor.execute("SELECT current_database(), current_schema()")
             database, schema_name = cursor.fetchone() or ("", "")
@@ -109,10 +141,7 @@ class Database:
                 "ORDER BY id DESC LIMIT %s",
                 (rows,),
             )
-            return found | {
-                "table_name": f"{database}.{schema_name}.{c.table}",
-                "latest": cursor.fetchall(),
-            }
+            return Details(found, f"{database}.{schema_name}.{c.table}", cursor.fetchall())
 
     def frame(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """The table as a data frame in the order of its ids, or some of its columns.

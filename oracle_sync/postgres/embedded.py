@@ -12,7 +12,7 @@ import threading
 import warnings
 from pathlib import Path
 
-from oracle_sync.errors import SettingError, StoreUnavailable, clean
+from oracle_sync.errors import NothingSynced, SettingError, StoreUnavailable, clean
 
 _guard = threading.Lock()
 _urls: dict[Path, str] = {}
@@ -33,6 +33,20 @@ def start(home: Path) -> str:
         if folder not in _urls:
             _urls[folder] = _start(folder)
         return _urls[folder]
+
+
+def demand_existing(home: Path) -> None:
+    """See that the server of `home` has been started before, so that it has data.
+
+    Raises:
+        NothingSynced: if it has not.
+    """
+    folder = home / "postgres"
+    if not (folder / "PG_VERSION").is_file():
+        raise NothingSynced(
+            "Nothing has been synced here yet: DATABASE_URL is not set, and there is no embedded "
+            f"PostgreSQL in {folder}."
+        )
 
 
 def _start(folder: Path) -> str:

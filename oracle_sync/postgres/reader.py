@@ -6,15 +6,14 @@ changing an offset, which only the one writer may do (`writer.py`).
 
 from __future__ import annotations
 
+import datetime as dt
 import getpass
 import os
 import socket
-from dataclasses import asdict
-from typing import Any
+from dataclasses import dataclass
 
 from psycopg2.extensions import connection as Connection
 
-from oracle_sync.config.collection import Collection
 from oracle_sync.engine.store import State
 from oracle_sync.errors import clean
 from oracle_sync.postgres.connection import many, one
@@ -27,14 +26,6 @@ COLUMNS = """
 
 # current_schema: two installations in schemas of one database do not lock each other out.
 LOCK_KEY = "hashtextextended('oracle_sync ' || current_schema() || '.' || %(sync)s, 0)"
-
-# Rows that Oracle counted and that lie beyond the offset; null where it gave no count.
-LAG = """
-    CASE WHEN source_total IS NOT NULL
-    THEN greatest(0, source_total - coalesce(current_offset, 0)) END
-"""
-# By the database's clock, which wrote the time as well.
-SINCE_SUCCESS = "extract(epoch FROM now() - last_success_at)::float8"
 
 
 def read_state(connection: Connection, sync_name: str) -> State | None:
@@ -63,8 +54,13 @@ def lock_holder(connection: Connection, sync_name: str) -> str | None:
     )
     if held is None:
         return None
-    since = f" since {held['held_since']:%Y-%m-%d %H:%M:%S} UTC" if held["held_since"] else ""
-    return f"{held['holder'] or 'another session'}{since}"
+    return holder_text(held["holder"], held["held_since"])
+
+
+def holder_text(holder: str | None, since: dt.datetime | None) -> str:
+    """Return who holds a lock, in words."""
+    text = f" since {since:%Y-%m-%d %H:%M:%S} UTC" if since else ""
+    return f"{holder or 'another session'}{text}"
 
 
 def this_process(run_id: str | None = None) -> str:
@@ -96,9 +92,21 @@ def record(
         )
 
 
-def history(connection: Connection, sync_name: str, limit: int = 50) -> list[dict[str, Any]]:
-    """The last changes of the offset that were not the commit of a page, newest first."""
-    return many(
+@dataclass(frozen=True)
+class Change:
+    """A line of `sync_history`: a change of an offset that was not the commit of a page."""
+
+    at: dt.datetime
+    action: str
+    from_offset: int
+    to_offset: int
+    who: str
+    reason: str
+
+
+def history(connection: Connection, sync_name: str, limit: int = 50) -> list[Change]:
+    """Return the latest changes of a sync's offset, newest first."""
+    lines = many(
         connection,
         """
         SELECT at, action, from_offset, to_offset, who, reason FROM sync_history
@@ -106,46 +114,4 @@ def history(connection: Connection, sync_name: str, limit: int = 50) -> list[dic
         """,
         {"sync": sync_name, "limit": limit},
     )
-
-
-def status(connection: Connection, collection: Collection, sync_name: str) -> dict[str, Any] | None:
-    """Everything `oracle-sync status` tells; None where this name has never been synced."""
-    state = read_state(connection, sync_name)
-    if state is None:
-        return None
-    counts = one(
-        connection,
-        f"""
-        SELECT {LAG} AS lag, {SINCE_SUCCESS} AS seconds_since_success,
-               (SELECT count(*) FROM {collection.table}) AS rows,
-               (SELECT CASE WHEN count(*) > 1 THEN
-                    (SELECT count(*) FROM {collection.table}
-                     WHERE sync_names @> ARRAY[%(sync)s]::varchar[])
-                END FROM sync_state) AS own_rows,
-               (SELECT count(*) FROM {collection.removed_table}) AS removed,
-               (SELECT count(*) FROM rejected_items
-                WHERE sync_name = %(sync)s AND resolved_at IS NULL) AS rejected
-        FROM sync_state WHERE sync_name = %(sync)s
-        """,
-        {"sync": sync_name},
-    )
-    examples = many(
-        connection,
-        """
-        SELECT at_offset, reason FROM rejected_items
-        WHERE sync_name = %(sync)s AND resolved_at IS NULL ORDER BY id DESC LIMIT 3
-        """,
-        {"sync": sync_name},
-    )
-    assert counts is not None
-    if counts["own_rows"] is None:
-        counts["own_rows"] = counts["rows"]
-    return (
-        asdict(state)
-        | counts
-        | {
-            "table": collection.table,
-            "running": lock_holder(connection, sync_name),
-            "rejected_examples": examples,
-        }
-    )
+    return [Change(**line) for line in lines]

@@ -14,8 +14,10 @@ import pytest
 from oracle_sync.config.settings import SETTINGS
 from oracle_sync.definitions import build_defs
 from oracle_sync.engine.probe import Probe
+from oracle_sync.engine.store import State
 from oracle_sync.orchestration import checks
 from oracle_sync.orchestration.resources import DbResource, OracleResource
+from oracle_sync.postgres.status import Status
 from oracle_sync.sandbox import Pod, SandboxServer
 from oracle_sync_tests.support.harness import rows
 
@@ -245,7 +247,18 @@ def test_a_check_before_the_first_sync_says_what_to_do(
     ("total", "passed"), [(None, True), (9, False), (10, True), (12, True), (13, False)]
 )
 def test_items_set_aside_may_or_may_not_have_a_row(total: int | None, passed: bool) -> None:
-    status = {"own_rows": 10, "rejected": 2, "rejected_examples": []}
+    status = Status(
+        state=State("one"),
+        lag=None,
+        seconds_since_success=None,
+        removed=0,
+        rejected=2,
+        running=None,
+        table="opportunities",
+        rows=10,
+        own_rows=10,
+        rejected_examples=(),
+    )
 
     [found] = checks.results(TABLE, {checks.COUNT}, status, Probe(None, False, None, total))
 

@@ -32,8 +32,7 @@ from oracle_sync.engine.page import Batch
 from oracle_sync.engine.run import Summary
 from oracle_sync.operations import metrics
 from oracle_sync.operations.metrics import Exporter
-from oracle_sync.postgres import figures
-from oracle_sync.postgres.connection import in_schema
+from oracle_sync.postgres import status
 from oracle_sync.postgres.database import Database
 from oracle_sync_tests.support import PROJECT
 from oracle_sync_tests.support.harness import rows, run, writer
@@ -48,10 +47,8 @@ class Scraper:
 
     def __init__(self, **databases: str) -> None:
         self.said: list[str] = []
-        given = {
-            schema.removeprefix("plain"): Database(url, OPPORTUNITIES)
-            for schema, url in databases.items()
-        }
+        schemas = {schema.removeprefix("plain"): url for schema, url in databases.items()}
+        given = [Database(url, OPPORTUNITIES, schema) for schema, url in schemas.items()]
         self.registry = CollectorRegistry()
         self.registry.register(Exporter(given, self.said.append))
 
@@ -175,7 +172,7 @@ def test_a_large_table_is_estimated_and_not_counted(
     rows(database_url, "DELETE FROM minimal_opportunities WHERE id % 2 = 0")
     scraper = Scraper(plain=database_url)
     assert of(scraper.scrape(), "minimal_opportunities") == {"table_rows": 25}
-    monkeypatch.setattr(figures, "COUNTED", 10)
+    monkeypatch.setattr(status, "COUNTED", 10)
     assert of(scraper.scrape(), "minimal_opportunities") == {"table_rows": 50}
 
 
@@ -229,7 +226,7 @@ def test_a_database_that_hangs_delays_no_other_and_keeps_one_thread(
 def test_a_table_that_is_locked_is_waited_for_only_so_long(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(figures, "TIMEOUT_MS", 300)
+    monkeypatch.setattr(metrics, "STATEMENT_MS", 300)
     run(database_url, ListSource(5), "one")
     scraper = Scraper(plain=database_url)
     connection = psycopg2.connect(database_url)
@@ -265,8 +262,7 @@ def test_syncs_in_schemas_of_their_own_are_told_apart(database_url: str) -> None
         database = Database(database_url, OPPORTUNITIES, schema)
         database.sync_names()
         run(database.url, ListSource(count), schema)
-    urls = {schema: in_schema(database_url, schema) for schema in ("emea", "apac")}
-    scraper = Scraper(plain=database_url, **urls)
+    scraper = Scraper(plain=database_url, emea=database_url, apac=database_url)
     assert of(scraper.scrape("emea"), "emea")["offset"] == 3
     assert of(scraper.scrape("apac"), "minimal_opportunities")["table_rows"] == 7
     assert of(scraper.scrape(), "minimal_opportunities")["table_rows"] == 0
@@ -308,7 +304,7 @@ def test_the_command_serves_until_it_is_stopped_and_ends_with_0(
         numbers = of(parsed(answer.text), DEFAULT_SYNC_NAME)
         assert (numbers["offset"], numbers["complete"]) == (5, 1)
         # What oracle-sync status --json says is the same, in the same words.
-        status = subprocess.run(
+        shown = subprocess.run(
             [sys.executable, "-m", "oracle_sync", "status", "--json"],
             cwd=tmp_path,
             env=environment(tmp_path, database_url),
@@ -316,7 +312,7 @@ def test_the_command_serves_until_it_is_stopped_and_ends_with_0(
             check=True,
             timeout=60,
         )
-        known = json.loads(status.stdout)
+        known = json.loads(shown.stdout)
         assert known["lag"] == numbers["lag_rows"]
         assert numbers["seconds_since_success"] <= known["seconds_since_success"]
         assert known["seconds_since_success"] < numbers["seconds_since_success"] + 60

@@ -582,7 +582,7 @@ def test_a_refresh_begins_once_however_its_statements_fail(
         store.begin_refresh("test")
         assert store.retries == 1
     history = Database(database_url, OPPORTUNITIES).history(NAME)
-    assert [line["action"] for line in history] == ["refresh"]
+    assert [line.action for line in history] == ["refresh"]
     assert state(database_url, "walk, refreshing, current_offset") == (1, True, 0)
 
 
@@ -603,7 +603,7 @@ def test_a_refresh_ends_once_however_its_statements_fail(
     assert removed(database_url) == {gone}
     assert table(database_url) == source.table()
     history = Database(database_url, OPPORTUNITIES).history(NAME)
-    assert [line["action"] for line in history] == ["refreshed", "refresh"]
+    assert [line.action for line in history] == ["refreshed", "refresh"]
     assert rows(database_url, "SELECT walk FROM refresh_marks") == []
 
 
@@ -678,14 +678,14 @@ def test_changes_by_hand_and_refreshes_leave_a_line_in_the_history(database_url:
         store.move(0, "reset", "from the start")
     run(database_url, source, full_refresh=True)
     lines = Database(database_url, OPPORTUNITIES).history(NAME)
-    told = [(line["action"], line["from_offset"], line["to_offset"]) for line in lines]
+    told = [(line.action, line.from_offset, line.to_offset) for line in lines]
     assert told == [
         ("refreshed", 30, 30),
         ("refresh", 0, 0),
         ("reset", 12, 0),
         ("rewind", 30, 12),
     ]
-    assert (lines[3]["who"], lines[3]["reason"]) == ("ann@host", "to look again")
+    assert (lines[3].who, lines[3].reason) == ("ann@host", "to look again")
 
 
 @pytest.mark.parametrize("to", [-1, 3, 1_000_000])
@@ -737,8 +737,11 @@ def test_the_status_tells_who_is_at_work_and_counts_the_rows(database_url: str) 
     with writer(database_url, holder="run 9"):
         found = database.status(NAME)
         assert found is not None
-        assert found["running"].startswith("run 9 since")
+        assert (found.running or "").startswith("run 9 since")
     found = database.status(NAME)
     assert found is not None
-    assert (found["offset"], found["rows"], found["complete"]) == (12, 12, True)
-    wait_until(lambda: (database.status(NAME) or {})["running"] is None)
+    assert (found.state.offset, found.rows, found.state.complete) == (12, 12, True)
+    wait_until(lambda: database.holder(NAME) is None)
+    found = database.status(NAME)
+    assert found is not None
+    assert found.running is None

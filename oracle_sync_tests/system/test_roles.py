@@ -25,7 +25,7 @@ from oracle_sync.operations.export import export
 from oracle_sync.operations.replay import replay
 from oracle_sync.postgres.connection import connect
 from oracle_sync.postgres.database import Database
-from oracle_sync.postgres.figures import figures
+from oracle_sync.postgres.status import standings, table_rows
 from oracle_sync.sandbox import Pod, SandboxServer
 from oracle_sync_tests.support import PROJECT
 from oracle_sync_tests.support.dev import environment
@@ -94,9 +94,9 @@ def test_the_documented_role_can_do_everything(roles: Roles, tmp_path: Path) -> 
 
     found = database.status(NAME)
     assert found is not None
-    assert (found["rows"], found["running"]) == (len(source.items), None)
+    assert (found.rows, found.running) == (len(source.items), None)
     assert len(database.history(NAME)) >= 2
-    assert len(database.details(NAME, 3)["latest"]) == 3
+    assert len(database.details(NAME, 3).latest) == 3
     assert export(database, str(tmp_path / "table.csv"), "csv", None) == len(source.items)
 
 
@@ -193,10 +193,11 @@ def test_who_may_only_read_has_status_and_metrics(roles: Roles) -> None:
         url = as_role(roles.admin, name)
         found = Database(url, OPPORTUNITIES).status(NAME)
         assert found is not None
-        assert found["rows"] == 10
+        assert found.rows == 10
         connection = connect(url)
         try:
-            assert figures(connection, OPPORTUNITIES).tables["minimal_opportunities"] == 10
+            assert table_rows(connection, OPPORTUNITIES)["minimal_opportunities"] == 10
+            assert [s.state.offset for s in standings(connection, OPPORTUNITIES)] == [10]
         finally:
             connection.close()
         with pytest.raises(StoreRefused):

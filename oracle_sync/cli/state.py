@@ -1,0 +1,109 @@
+"""The commands that show what is stored: `status` and `history`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from oracle_sync.cli.options import existing, sync_name_option
+from oracle_sync.config.syncs import declared
+from oracle_sync.errors import NothingSynced
+
+if TYPE_CHECKING:
+    from oracle_sync.postgres.status import Status
+
+INTERNAL = {"sync_name", "offset", "complete", "anchor", "epoch", "walk", "holder", "held_since"}
+"""Parts of a state that `--json` leaves out, or gives under another name."""
+
+
+@click.command()
+@sync_name_option
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def status(sync_name: str | None, as_json: bool) -> None:
+    """Show offset, totals and rows; of each declared sync, if none is named."""
+    names = [sync_name] if sync_name is not None else [sync.name for sync in declared()]
+    answers = [_answer(name) for name in names]
+    if as_json:
+        shown = [_json(name, answer) for name, answer in zip(names, answers, strict=True)]
+        click.echo(json.dumps(shown if len(shown) > 1 else shown[0], default=str))
+        return
+    for answer in answers:
+        click.echo(answer if isinstance(answer, str) else _text(answer))
+
+
+@click.command()
+@sync_name_option
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 10_000))
+def history(sync_name: str | None, limit: int) -> None:
+    """Show each change of the offset that was not a page: when, from, to, who and why."""
+    try:
+        database, name = existing(sync_name)
+    except NothingSynced as nothing:
+        click.echo(nothing.sentence())
+        return
+    changes = database.history(name, limit)
+    if not changes:
+        click.echo(f"No history for '{name}': its offset has only moved by pages.")
+    for change in changes:
+        click.echo(
+            f"{change.at:%Y-%m-%d %H:%M:%S}  {change.action:<9}  "
+            f"{change.from_offset} -> {change.to_offset}  {change.who}: {change.reason}"
+        )
+
+
+def _answer(sync_name: str) -> Status | str:
+    """Return the status of a sync, or a sentence where it has none yet."""
+    try:
+        database, name = existing(sync_name)
+    except NothingSynced as nothing:
+        return nothing.sentence()
+    return database.status(name) or (
+        f"No sync state found for '{name}'. Start with oracle-sync sync."
+    )
+
+
+def _text(status: Status) -> str:
+    state = status.state
+    last = f"{state.last_sync_at:%Y-%m-%d %H:%M:%S} UTC" if state.last_sync_at else "never"
+    lines = [
+        f"Sync Status for '{state.sync_name}':",
+        f"Offset: {state.offset}",
+        f"Total Synced: {state.total_synced}",
+        f"Last Sync: {last}",
+        f"Complete: {'yes' if state.complete else 'no'}",
+        f"Rows in {status.table}: {status.rows}",
+    ]
+    if status.running:
+        lines.append(f"Running: {status.running}")
+    if state.refreshing:
+        lines.append("Full refresh: not finished; the next sync continues it")
+    if state.doubt:
+        lines.append(f"Full refresh due: {state.doubt}")
+    if status.removed:
+        lines.append(f"Removed from Oracle: {_count(status.removed, 'row')}, kept aside")
+    if status.rejected:
+        lines.append(
+            f"Rejected items: {status.rejected}, kept in rejected_items; after a fix: "
+            "oracle-sync replay"
+        )
+        lines += [f"   offset {item.at_offset}: {item.reason}" for item in status.rejected_examples]
+    if state.last_error:
+        lines.append(f"Last error: {state.last_error}")
+    return "\n   ".join(lines)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _json(sync_name: str, answer: Status | str) -> dict[str, Any]:
+    if isinstance(answer, str):
+        return {"sync_name": sync_name, "known": False}
+    values = asdict(answer)
+    state = values.pop("state")
+    shown = {name: value for name, value in state.items() if name not in INTERNAL}
+    renamed = {"current_offset": state["offset"], "is_complete": state["complete"]}
+    return {"sync_name": sync_name} | shown | values | {"known": True} | renamed
