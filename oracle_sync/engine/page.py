@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Protocol
 
 from oracle_sync.config.collection import Collection
+from oracle_sync.engine.exact_json import number_text, write_json
 
 MAX_KEY_LENGTH = 600
 """Characters of up to four bytes: PostgreSQL's btree takes index entries up to 2,700 bytes."""
@@ -228,10 +229,7 @@ def _read_one(item: Any, collection: Collection) -> tuple[str, str | None, str |
     further = {name: content for name, content in item.items() if name not in known}
     if not further:
         return key, value, None
-    try:
-        extra = json.dumps(further, ensure_ascii=False, allow_nan=False, sort_keys=True)
-    except ValueError:
-        raise ValueError("a further field holds a number that is not finite") from None
+    extra = write_json(further, ensure_ascii=False)
     if _ESCAPED_NUL.search(extra) or not _storable(extra):
         raise ValueError("a further field holds a NUL character or half a surrogate pair")
     return key, value, extra
@@ -239,9 +237,8 @@ def _read_one(item: Any, collection: Collection) -> tuple[str, str | None, str |
 
 def _raw(item: Any) -> str:
     try:
-        return json.dumps(item, sort_keys=True, allow_nan=False)
+        return write_json(item)
     except ValueError:
-        # 1e999 is legal JSON and reads as infinity, which JSON can't say.
         return json.dumps(repr(item))
 
 
@@ -249,13 +246,9 @@ def _text(content: Any, name: str) -> str | None:
     """A field's content as text: from framework version 9 on, numbers may arrive as strings."""
     if content is None:
         return None
-    if isinstance(content, float) and content.is_integer():
-        content = int(content)
-    if isinstance(content, bool) or not isinstance(content, (str, int, float)):
+    if isinstance(content, bool) or not isinstance(content, (str, int, Decimal)):
         raise ValueError(f"{name} is neither text nor a number")
-    if isinstance(content, float) and not math.isfinite(content):
-        raise ValueError(f"{name} is a number that is not finite")
-    text = str(content)
+    text = number_text(content) if isinstance(content, Decimal) else str(content)
     if not _storable(text):
         raise ValueError(f"{name} holds a NUL character or half a surrogate pair")
     return text

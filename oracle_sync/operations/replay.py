@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from oracle_sync.engine.exact_json import read_json
 from oracle_sync.engine.page import Batch, Rows, read_items
 from oracle_sync.postgres.connection import many
 from oracle_sync.postgres.database import Database
@@ -50,7 +50,7 @@ def replay(database: Database, sync_name: str, holder: str) -> Replayed:
     with database.writer(sync_name, holder) as writer:
         items = _open_items(database, sync_name)
         read = [
-            read_items([json.loads(item["raw"])], item["at_offset"], database.collection)
+            read_items([read_json(item["raw"])], item["at_offset"], database.collection)
             for item in items
         ]
         # Not the writer's `contains`: during an unfinished full refresh it answers for the rows

@@ -15,11 +15,6 @@ from urllib3.exceptions import InvalidHeader
 from urllib3.util.retry import Retry
 
 
-def refuse_constant(name: str) -> Any:
-    """Refuse NaN and the infinities, which Python's parser takes and JSON does not have."""
-    raise ValueError(f"{name} is not JSON")
-
-
 def root_reason(error: BaseException) -> object:
     """The innermost reason: requests wraps urllib3, which wraps the system's."""
     seen = error

@@ -6,7 +6,6 @@ get, and what an item means.
 
 from __future__ import annotations
 
-import json
 import ssl
 import threading
 import time
@@ -25,6 +24,7 @@ from urllib3.util.retry import Retry
 from oracle_sync import __version__
 from oracle_sync.config.collection import Collection
 from oracle_sync.config.settings import OracleSettings
+from oracle_sync.engine.exact_json import read_json
 from oracle_sync.engine.page import Page, PageRequest
 from oracle_sync.errors import (
     BadAnswer,
@@ -43,7 +43,6 @@ from oracle_sync.oracle.answers import (
     host_of,
     html_words,
     is_html,
-    refuse_constant,
     retry_after,
     root_reason,
     server_words,
@@ -293,7 +292,7 @@ class OracleClient:
 
     def _parsed(self, body: bytes, place: str) -> Any:
         try:
-            return json.loads(body, parse_constant=refuse_constant)
+            return read_json(body)
         except (ValueError, RecursionError) as error:
             if is_html(body):
                 words = html_words(body, self._clean)

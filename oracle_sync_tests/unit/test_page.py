@@ -6,7 +6,7 @@ Belongs here: `read_items` and `Batch`. Does not belong here: requests, and the 
 from __future__ import annotations
 
 import json
-import math
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -24,12 +24,14 @@ def read(*items: Any, offset: int = 0) -> Rows:
     [
         (300000000000001, "300000000000001"),
         ("300000000000001", "300000000000001"),
-        (300000000000001.0, "300000000000001"),
-        (3e14, "300000000000000"),
+        (Decimal("300000000000001.0"), "300000000000001"),
+        (Decimal("3.0E14"), "300000000000000"),
+        (Decimal("3000000000000000000000.5"), "3000000000000000000000.5"),
+        (Decimal("-0.0"), "0"),
         (0, "0"),
         (-7, "-7"),
         ("OPP_ä_0004", "OPP_ä_0004"),
-        (1.5, "1.5"),
+        (Decimal("1.50"), "1.5"),
     ],
 )
 def test_a_key_is_stored_as_the_text_of_its_number(key: Any, text: str) -> None:
@@ -44,7 +46,14 @@ def test_integers_and_strings_may_mix_in_a_page() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [("7", "7"), (7, "7"), (7.0, "7"), (7.25, "7.25"), (None, None), ("", "")],
+    [
+        ("7", "7"),
+        (7, "7"),
+        (Decimal("7.0"), "7"),
+        (Decimal("7.25"), "7.25"),
+        (None, None),
+        ("", ""),
+    ],
 )
 def test_a_number_is_stored_as_text_and_null_stays_null(value: Any, text: str | None) -> None:
     assert read({"OptyId": 1, "OptyNumber": value}).values == [text]
@@ -68,8 +77,10 @@ def test_a_missing_number_is_null() -> None:
         {"OptyId": "a\0b", "OptyNumber": "N"},
         {"OptyId": "a\ud800b", "OptyNumber": "N"},
         {"OptyId": "x" * (MAX_KEY_LENGTH + 1), "OptyNumber": "N"},
-        {"OptyId": math.inf, "OptyNumber": "N"},
-        {"OptyId": math.nan, "OptyNumber": "N"},
+        {"OptyId": Decimal("1e600"), "OptyNumber": "N"},
+        {"OptyId": Decimal("1e999999999"), "OptyNumber": "N"},
+        {"OptyId": Decimal("1e-999999999"), "OptyNumber": "N"},
+        {"OptyId": Decimal("Infinity"), "OptyNumber": "N"},
         {"OptyId": 1, "OptyNumber": "a\0b"},
         {"OptyId": 1, "OptyNumber": "a\udfffb"},
         {"OptyId": 1, "OptyNumber": True},
@@ -77,7 +88,7 @@ def test_a_missing_number_is_null() -> None:
         {"OptyId": 1, "OptyNumber": "N", "Name": "a\0b"},
         {"OptyId": 1, "OptyNumber": "N", "Name": {"deep": ["\ud800"]}},
         {"OptyId": 1, "OptyNumber": "N", "a\0b": 1},
-        {"OptyId": 1, "OptyNumber": "N", "Revenue": math.inf},
+        {"OptyId": 1, "OptyNumber": "N", "Revenue": Decimal("1e200000")},
         None,
         "text",
         7,
