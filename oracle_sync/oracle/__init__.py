@@ -1,1 +1,5 @@
-"""Oracle Fusion's REST API over HTTP: what to ask, how to sign in, when to ask again."""
+"""Oracle Fusion's REST API as a source of pages: what to send, how to sign in, when to repeat.
+
+Does not belong here: which page to ask for and what an item means (`engine`), or what is wanted
+(`config`).
+"""

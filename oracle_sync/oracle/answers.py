@@ -1,45 +1,99 @@
-"""Reading what came back: headers, bodies and errors of any shape, in words and values.
-
-Belongs here: functions of the answer alone. Does not belong here: asking, or asking again.
-"""
+"""Making a page out of an answer: its status, its JSON, and whether that is a page at all."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 from urllib3.exceptions import InvalidHeader
 from urllib3.util.retry import Retry
 
+from oracle_sync.engine.exact_json import read_json
+from oracle_sync.engine.page import Page, PageRequest
+from oracle_sync.errors import BadAnswer, Reaction, SignInRefused, from_status, reaction
+from oracle_sync.oracle.failures import BAD_BODY_ATTEMPTS, LOOK
+from oracle_sync.oracle.retries import Again
+from oracle_sync.oracle.transport import Reply
+from oracle_sync.oracle.words import Clean, host_of, html_words, is_html, server_words
 
-def root_reason(error: BaseException) -> object:
-    """The innermost reason: requests wraps urllib3, which wraps the system's."""
-    seen = error
-    while True:
-        inner = getattr(seen, "reason", None) or (seen.args[0] if seen.args else None)
-        if not isinstance(inner, BaseException):
-            break
-        seen = inner
-    text = str(seen)
-    # urllib3 writes "HTTPConnection(...): Failed to ...", and the object says nothing.
-    return (
-        re.sub(r"^\S*?(?:\([^)]*\)|object at 0x[0-9a-f]+>?)[,:] ?", "", text) or type(seen).__name__
+
+def read_answer(reply: Reply, place: str, clean: Clean) -> Any:
+    """Return the JSON content of a successful answer.
+
+    Raises:
+        Again: if another attempt may bring a better one.
+        SourceError: if the server refuses, or answers with something else.
+    """
+    if reply.status != 200:
+        raise _refusal(reply, place, clean)
+    try:
+        return read_json(reply.body)
+    except (ValueError, RecursionError) as error:
+        if is_html(reply.body):
+            words = html_words(reply.body, clean)
+            raise BadAnswer(
+                f"The server answered with {words} instead of JSON ({place}).",
+                "An expired session, a maintenance page or a wrong ORACLE_BASE_URL answer so: "
+                "open that address in a browser.",
+                status=200,
+            ) from None
+        what = f"The server's JSON is broken: {clean(error)} ({place})."
+        raise Again(BadAnswer(what, LOOK, status=200), attempts=BAD_BODY_ATTEMPTS) from None
+
+
+def read_page(content: Any, request: PageRequest, place: str, clean: Clean) -> Page:
+    """Return the page in an answer's content.
+
+    Raises:
+        BadAnswer: if it is not a page.
+    """
+    if not isinstance(content, dict):
+        raise BadAnswer(f"The server's JSON is not a page: it is not an object ({place}).", LOOK)
+    items = content.get("items", [])
+    if not isinstance(items, list):
+        raise BadAnswer(f"The server's `items` is not a list ({place}).", LOOK)
+    if "items" not in content and content.get("count"):
+        raise BadAnswer(
+            f"The server counts {clean(content['count'])} items and sends none ({place}).", LOOK
+        )
+    limit = _count(content.get("limit"))
+    if limit == 0:
+        raise BadAnswer(
+            f"The server says that it used a limit of 0 ({place}), which leads nowhere.", LOOK
+        )
+    return Page(
+        request=request,
+        items=items,
+        has_more=_boolean(content.get("hasMore")),
+        limit=limit,
+        total=_count(content.get("totalResults")) if request.want_total else None,
     )
 
 
-def host_of(url: str) -> str:
-    """The host in a URL, which may be broken."""
-    try:
-        return urlsplit(url).hostname or "elsewhere"
-    except ValueError:
-        return "elsewhere"
+def _refusal(reply: Reply, place: str, clean: Clean) -> Exception:
+    """Return the error, or the further attempt, that a status other than 200 calls for."""
+    status = reply.status
+    if 300 <= status < 400:
+        target = host_of(clean(reply.headers.get("Location", "")))
+        return SignInRefused(
+            f"The server redirects to {target} ({status}, {place}): mostly to a sign-in page. "
+            "It was not followed, so that no credentials go astray.",
+            "Check ORACLE_BASE_URL, and whether the user may sign in at all.",
+            status=status,
+        )
+    words = server_words(reply.body, clean).rstrip(". ")
+    error = from_status(
+        status, f"Oracle answered {status} ({place})" + (f": {words}." if words else ".")
+    )
+    if reaction(status) is Reaction.RETRY:
+        return Again(error, pause=_retry_after(reply.headers.get("Retry-After")))
+    if reaction(status) is Reaction.SMALLER:
+        return Again(error, attempts=2)
+    return error
 
 
-def retry_after(value: str | None) -> float | None:
-    """Seconds, from a number or an HTTP date; None where there is none that makes sense."""
+def _retry_after(value: str | None) -> float | None:
+    """Return seconds, from a number or an HTTP date; None where there is none that makes sense."""
     if not value:
         return None
     try:
@@ -48,41 +102,8 @@ def retry_after(value: str | None) -> float | None:
         return None
 
 
-def server_words(body: bytes, cleaned: Callable[[object, int], str]) -> str:
-    """What the server says went wrong: structured, plain text, or a page's title."""
-    if is_html(body):
-        return html_words(body, cleaned)
-    text = body[:20_000].decode("utf-8", "replace")
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
-        return text
-    if not isinstance(answer, dict):
-        return text
-    details = answer.get("o:errorDetails")
-    told = [
-        " ".join(str(detail[name]) for name in ("detail", "o:errorPath") if detail.get(name))
-        for detail in (details if isinstance(details, list) else [])
-        if isinstance(detail, dict)
-    ]
-    first = [answer.get(name) for name in ("title", "detail", "error_description", "error")]
-    return "; ".join(dict.fromkeys(str(part) for part in [*first, *told] if part))
-
-
-def is_html(body: bytes) -> bool:
-    """Whether an answer is a page for people."""
-    return body[:1_000].lstrip()[:1] == b"<"
-
-
-def html_words(body: bytes, cleaned: Callable[[object, int], str]) -> str:
-    """An HTML page in words: its title, if it has one."""
-    title = re.search(rb"<title[^>]*>(.{0,200}?)</title>", body[:50_000], re.I | re.S)
-    words = cleaned(title.group(1).decode("utf-8", "replace"), 80) if title else ""
-    return f'an HTML page ("{words}")' if words else "an HTML page"
-
-
-def whole(content: Any) -> int | None:
-    """A count out of JSON; None for what is none, or is more than an offset can be."""
+def _count(content: Any) -> int | None:
+    """Return a count; None for anything else, or for more than an offset can be."""
     if isinstance(content, str) and re.fullmatch(r"[0-9]{1,18}", content):
         content = int(content)
     if isinstance(content, bool) or not isinstance(content, int) or not 0 <= content < 2**31:
@@ -90,8 +111,8 @@ def whole(content: Any) -> int | None:
     return content
 
 
-def boolean(content: Any) -> bool | None:
-    """A truth value out of JSON, or out of its text; None for what is none."""
+def _boolean(content: Any) -> bool | None:
+    """Return a truth value, which may come as text; None for anything else."""
     if isinstance(content, str):
         return {"true": True, "false": False}.get(content.lower())
     return content if isinstance(content, bool) else None

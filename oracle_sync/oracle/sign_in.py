@@ -1,8 +1,4 @@
-"""Signing in: Basic, a given bearer token, or OAuth 2 client credentials.
-
-Belongs here: which Authorization header a request carries, and renewing a token. Does not
-belong here: retrying, or any request but the one for a token.
-"""
+"""Signing in: Basic, a fixed bearer token, or OAuth 2 client credentials."""
 
 from __future__ import annotations
 
@@ -17,20 +13,19 @@ import requests
 from requests.auth import AuthBase
 
 from oracle_sync.config.settings import OracleSettings
-from oracle_sync.errors import BadAnswer
+from oracle_sync.errors import BadAnswer, clean
 
 RENEW_BEFORE = 60.0
 """Seconds before its end at which a token is renewed, or a tenth of its life if that is less."""
 
 GetToken = Callable[[dict[str, str], AuthBase], Any]
-"""Posts a form to the token endpoint and gives the JSON that it answers."""
+"""Posts a form to the token endpoint and returns the content of its answer."""
 
 
 class Header(AuthBase):
     """Sets the Authorization header.
 
-    An object of its own, since for a session without `auth` requests would take credentials from
-    ~/.netrc.
+    It is passed as `auth`, since without one requests would take credentials from ~/.netrc.
     """
 
     def __init__(self, value: str) -> None:
@@ -45,16 +40,16 @@ class Header(AuthBase):
 
 
 def basic(user: str, password: str) -> Header:
-    """Basic authentication in UTF-8, which requests' own would refuse beyond Latin-1."""
-    return Header(f"Basic {_packed(user, password)}")
+    """Return Basic authentication in UTF-8; requests' own refuses what is beyond Latin-1."""
+    return Header(f"Basic {_encoded(user, password)}")
 
 
-def _packed(user: str, password: str) -> str:
+def _encoded(user: str, password: str) -> str:
     return base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
 class SignIn:
-    """Gives the header for the next request. Shared by all threads."""
+    """Provides the header for the next request, for any number of threads."""
 
     def __init__(self, settings: OracleSettings, get_token: GetToken) -> None:
         self._settings = settings
@@ -65,11 +60,11 @@ class SignIn:
 
     @property
     def renewable(self) -> bool:
-        """Whether a refused token can be renewed."""
+        """Whether a token that was refused can be renewed."""
         return bool(self._settings.token_url)
 
     def header(self) -> Header:
-        """The header to send now; fetches or renews the token where one is due."""
+        """Return the header to send now; fetch or renew the token if that is due."""
         settings = self._settings
         if self.renewable:
             with self._guard:
@@ -80,21 +75,22 @@ class SignIn:
             return Header(f"Bearer {settings.token}")
         return basic(settings.user, settings.password)
 
-    def refused(self, header: Header) -> None:
-        """Forget a token that was answered with 401, unless another thread has renewed it."""
+    def forget(self, header: Header) -> None:
+        """Drop the token of a header that was answered 401, unless another thread renewed it."""
         with self._guard:
             if header._value == f"Bearer {self._token}":
                 self._renew_at = 0.0
 
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """What is sent in headers, which no output may show."""
+    def clean(self, text: object) -> str:
+        """Make foreign text safe to show: one line of bounded length, without our secrets."""
         settings = self._settings
-        return (
+        secrets = (
+            *settings.secrets,
             self._token,
-            _packed(settings.user, settings.password),
-            _packed(settings.client_id, settings.client_secret),
+            _encoded(settings.user, settings.password),
+            _encoded(settings.client_id, settings.client_secret),
         )
+        return clean(text, secrets)
 
     def _renew(self) -> None:
         settings = self._settings

@@ -1,7 +1,4 @@
-"""The URL of a page, as Oracle's REST framework reads it.
-
-Belongs here: which parameters are sent and how they are encoded. Does not belong here: sending.
-"""
+"""The URL of a page: which parameters are sent, and how Oracle's REST framework reads them."""
 
 from __future__ import annotations
 
@@ -18,14 +15,14 @@ _LITERAL = ";,=:"
 
 
 def resource_url(settings: OracleSettings, collection: Collection) -> str:
-    """The collection's own URL, without parameters."""
+    """Return the collection's own URL, without parameters."""
     return (
         f"{settings.base_url}/crmRestApi/resources/{settings.api_version}/{quote(collection.path)}"
     )
 
 
 def page_url(settings: OracleSettings, collection: Collection, request: PageRequest) -> str:
-    """The URL of one page. What is set empty is not sent."""
+    """Return the URL of one page. A parameter whose setting is empty is not sent."""
     parameters = {
         "finder": settings.finder,
         "q": _query(settings, collection, request.base),
@@ -43,9 +40,9 @@ def page_url(settings: OracleSettings, collection: Collection, request: PageRequ
 
 
 def _query(settings: OracleSettings, collection: Collection, base: Base | None) -> str:
-    """The q parameter: what is set, and from which key on.
+    """Return the q parameter: the setting, and from which key on.
 
-    Framework 1 parts conditions by semicolons; later ones take expressions, joined by `and`.
+    Framework 1 joins conditions by semicolons; later ones take expressions, joined by `and`.
     """
     query, key = settings.query, collection.key.attribute
     if base is None:

@@ -18,7 +18,7 @@ import requests
 from oracle_sync.config.settings import Settings, load
 from oracle_sync.config.syncs import PLAIN, Sync
 from oracle_sync.errors import SettingError, SyncError, clean
-from oracle_sync.oracle.answers import host_of, root_reason
+from oracle_sync.oracle.words import host_of, root_reason
 from oracle_sync.orchestration.assets import ASSET
 from oracle_sync.postgres.connection import secrets_of
 

@@ -1,0 +1,116 @@
+"""Sending one request and reading the whole answer, within bounds of time and size."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import requests
+from requests.auth import AuthBase
+from urllib3.exceptions import DecodeError, HTTPError, ReadTimeoutError
+
+from oracle_sync.config.settings import OracleSettings
+from oracle_sync.errors import BadAnswer
+from oracle_sync.oracle.failures import CONNECT_TIMEOUT, LOOK, name_failure
+from oracle_sync.oracle.session import new_session
+from oracle_sync.oracle.words import Clean
+
+MAX_BODY = 64 * 1024 * 1024
+"""Bytes of an answer, unpacked, above which it can't be a page of 499 rows."""
+
+_CHUNK = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A complete answer, whatever its status."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Transport:
+    """Sends requests for any number of threads, each over a connection of its own."""
+
+    def __init__(self, settings: OracleSettings, clean: Clean) -> None:
+        self._settings = settings
+        self._clean = clean
+        self._local = threading.local()
+        self._answered: set[str] = set()
+
+    def send(
+        self, method: str, url: str, place: str, auth: AuthBase, form: dict[str, str] | None = None
+    ) -> Reply:
+        """Send a request and return the answer.
+
+        Args:
+            method: GET or POST.
+            url: Where to.
+            place: What the request is for, as error messages name it.
+            auth: Sets the Authorization header.
+            form: What to post.
+
+        Raises:
+            Again: if there was no complete answer, and there may be one next time.
+            SourceError: if there can't be one.
+        """
+        host, timeout = urlsplit(url).netloc, self._settings.timeout
+        try:
+            with self._session().request(
+                method,
+                url,
+                auth=auth,
+                data=form,
+                timeout=(CONNECT_TIMEOUT, timeout),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                body = _read_body(response, time.monotonic() + 2 * timeout)
+        except (requests.RequestException, TimeoutError) as error:
+            raise name_failure(
+                error, host, place, timeout, host in self._answered, self._clean
+            ) from error
+        self._answered.add(host)
+        return Reply(response.status_code, response.headers, body)
+
+    def _session(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = self._local.session = new_session(self._settings)
+        return session
+
+
+def _read_body(response: requests.Response, deadline: float) -> bytes:
+    chunks, size = [], 0
+    for chunk in _arriving(response):
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > MAX_BODY:
+            raise BadAnswer(f"The server sent more than {MAX_BODY >> 20} MB for one page.", LOOK)
+        if time.monotonic() > deadline:
+            raise TimeoutError
+    return b"".join(chunks)
+
+
+def _arriving(response: requests.Response) -> Iterator[bytes]:
+    """Yield the body, unpacked, as it comes in.
+
+    `iter_content` would wait for a chunk to be full, for hours if the body drips.
+
+    Raises:
+        TimeoutError: if nothing comes for as long as allowed.
+        requests.RequestException: if the body can't be unpacked, or breaks off.
+    """
+    try:
+        while chunk := response.raw.read1(_CHUNK, decode_content=True):
+            yield chunk
+    except ReadTimeoutError as error:
+        raise TimeoutError from error
+    except DecodeError as error:
+        raise requests.exceptions.ContentDecodingError(error) from error
+    except HTTPError as error:
+        raise requests.exceptions.ChunkedEncodingError(error) from error
