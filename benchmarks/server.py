@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Iterable
 
 from oracle_sync.sandbox import Pod
-from oracle_sync.sandbox.page import PAIR
+from oracle_sync.sandbox.data import PAIR
 from oracle_sync.sandbox.query import Query
 
 USER = PASSWORD = "sandbox"  # noqa: S105 - of invented data, on loopback

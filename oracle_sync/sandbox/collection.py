@@ -1,8 +1,4 @@
-"""The rows of the stand-in pod, in memory, to be added to, changed and removed.
-
-Belongs here: which rows there are. Does not belong here: what a row looks like (`data.py`), or
-finding a page of them (`pod.py`).
-"""
+"""The rows of the stand-in pod, in memory, to be added to, changed and removed."""
 
 from __future__ import annotations
 
@@ -16,12 +12,13 @@ from typing import Any
 from oracle_sync.sandbox.data import (
     ATTRIBUTES,
     FIRST_KEY,
+    PAIR,
     SMALLEST_GAP,
     Rows,
     make_keys,
     now_stamp,
 )
-from oracle_sync.sandbox.page import PAIR, dump
+from oracle_sync.sandbox.wire import dump
 
 
 class Collection:
@@ -76,7 +73,7 @@ class Collection:
             n: How many.
             where: `end`, above all keys there ever were; or `low`, in between, spread out.
             after: Instead: right after the row at this position, counted from 0; -1 for the front.
-            values: Columns that are not to be as drawn.
+            values: Columns that are not invented.
         """
         self._check(values)
         with self._lock:
@@ -113,13 +110,13 @@ class Collection:
         """
         with self._lock:
             count = len(self._keys)
-            wanted = {int(key) for key in ids or ()}
-            wanted.update(self._keys[place] for place in positions or () if place < count)
+            targets = {int(key) for key in ids or ()}
+            targets.update(self._keys[place] for place in positions or () if place < count)
             if n:
                 spread = {(place + 1) * count // (n + 1) for place in range(min(n, count))}
                 spread = spread if n < count else set(range(count))
-                wanted.update(self._keys[place] for place in spread)
-            removed = sorted(key for key in wanted if self._place(key) is not None)
+                targets.update(self._keys[place] for place in spread)
+            removed = sorted(key for key in targets if self._place(key) is not None)
             if len(removed) > 100:
                 gone = set(removed)
                 self._keys = type(self._keys)("q", [key for key in self._keys if key not in gone])
@@ -133,7 +130,7 @@ class Collection:
             return removed
 
     def change(self, id: int | str, **values: Any) -> None:  # noqa: A002
-        """Change columns of one row, and its LastUpdateDate unless given.
+        """Change columns of one row, and its LastUpdateDate unless that is among them.
 
         Raises:
             KeyError: if there is no such row.
@@ -148,7 +145,7 @@ class Collection:
             self._version += 1
 
     def find(self, number: str) -> int | None:
-        """Return the key of the row with this OptyNumber; looks through all of them."""
+        """Return the key of the row with this OptyNumber, after a look at every row."""
         with self._lock:
             return next((k for k in self._keys if self.value(k, "OptyNumber") == number), None)
 
@@ -162,10 +159,9 @@ class Collection:
                 raise ValueError(f"{name} is not a column that can be set.")
 
     def _new_keys(self, gaps: Counter[int]) -> list[int]:
-        """Make keys in gaps, each named by the position of the row above it.
+        """Return keys that were never used, in gaps named by the position of the row above.
 
         What a gap has no room for goes to the next one below; below the first row there is room.
-        No key is used twice, even if its row is gone.
         """
         new: list[int] = []
         spill = 0
@@ -173,26 +169,40 @@ class Collection:
         ahead = sorted(gaps)
         while ahead or spill:
             gap = gap - 1 if spill else ahead[-1]
-            wanted = spill
+            count = spill
             if ahead and ahead[-1] == gap:
-                wanted += gaps[ahead.pop()]
-            spill = 0
+                count += gaps[ahead.pop()]
             if gap == len(self._keys):
-                for _ in range(wanted):
-                    self._highest += self._random.randrange(SMALLEST_GAP, 256 + SMALLEST_GAP)
-                    new.append(self._highest)
+                keys = self._keys_above(count)
             elif gap == 0:
-                key = self._keys[0]
-                while wanted:
-                    key -= self._random.randrange(SMALLEST_GAP, 256 + SMALLEST_GAP)
-                    if key not in self._gone:
-                        new.append(key)
-                        wanted -= 1
-            elif wanted:
-                below, above = self._keys[gap - 1], self._keys[gap]
-                stride = max(1, (above - below) // (64 * (wanted + 1)))
-                free = [k for k in range(below + 1, above, stride) if k not in self._gone]
-                taken = min(wanted, len(free))
-                new.extend(free[(2 * n + 1) * len(free) // (2 * taken)] for n in range(taken))
-                spill = wanted - taken
+                keys = self._keys_below(count)
+            else:
+                keys = self._keys_between(self._keys[gap - 1], self._keys[gap], count)
+            new += keys
+            spill = count - len(keys)
         return sorted(new)
+
+    def _keys_above(self, count: int) -> list[int]:
+        keys = []
+        for _ in range(count):
+            self._highest += self._random.randrange(SMALLEST_GAP, 256 + SMALLEST_GAP)
+            keys.append(self._highest)
+        return keys
+
+    def _keys_below(self, count: int) -> list[int]:
+        keys: list[int] = []
+        key = self._keys[0]
+        while len(keys) < count:
+            key -= self._random.randrange(SMALLEST_GAP, 256 + SMALLEST_GAP)
+            if key not in self._gone:
+                keys.append(key)
+        return keys
+
+    def _keys_between(self, below: int, above: int, count: int) -> list[int]:
+        """Return up to `count` keys, spread evenly; fewer where there is no room."""
+        if not count:
+            return []
+        stride = max(1, (above - below) // (64 * (count + 1)))
+        free = [key for key in range(below + 1, above, stride) if key not in self._gone]
+        count = min(count, len(free))
+        return [free[(2 * n + 1) * len(free) // (2 * count)] for n in range(count)]

@@ -1,8 +1,4 @@
-"""Invented opportunities: their keys, and every column as a function of seed and key.
-
-Belongs here: what a row looks like. Does not belong here: which rows exist or were changed
-(`pod.py`), and how they are asked for (`query.py`).
-"""
+"""Invented opportunities: their keys, and every column as a function of seed and key."""
 
 from __future__ import annotations
 
@@ -24,6 +20,9 @@ ATTRIBUTES: dict[str, str] = {
     "Region_c": "string",
 }
 """Every attribute of an opportunity and its type, in the order a pod sends them."""
+
+PAIR = ("OptyId", "OptyNumber")
+"""The two attributes that nearly every client asks for; pages of them have a short cut."""
 
 KEY_BASE = 300_000_000_000_000
 FIRST_KEY = 300_000_001_234_567
@@ -53,7 +52,7 @@ _REGIONS = ("EMEA", "APAC", "NA", "LATAM", "Nordics", None)
 
 
 def make_keys(rows: int, seed: int) -> array[int]:
-    """Make `rows` ascending keys of 15 digits with irregular gaps, the same for the same seed."""
+    """Return ascending keys of 15 digits with irregular gaps, the same for the same seed."""
     gaps = random.Random(seed).randbytes(rows)
     steps = map(SMALLEST_GAP.__add__, gaps)
     keys = array("q", accumulate(steps, initial=FIRST_KEY))
@@ -62,7 +61,7 @@ def make_keys(rows: int, seed: int) -> array[int]:
 
 
 class Rows:
-    """The columns of invented rows, computed when asked for, so that a million cost nothing."""
+    """The columns of invented rows, computed on demand, so that a million rows cost nothing."""
 
     def __init__(self, seed: int) -> None:
         self._salt = (seed * 0xBF58476D1CE4E5B9 + 0x94D049BB133111EB) % 2**63
@@ -146,7 +145,7 @@ class Rows:
 
 
 def _stamp(moment: datetime, drawn: int) -> str:
-    """Write a time in one of the three forms that pods are known to send."""
+    """Return a time in one of the three forms that real pods send."""
     form = drawn // 7 % 3
     if form == 0:
         return moment.isoformat()

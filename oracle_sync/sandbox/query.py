@@ -1,8 +1,4 @@
-"""Reading what a client asks of the collection: finder, q, fields, order, limit, offset.
-
-Belongs here: the grammars, and refusing what a pod refuses. Does not belong here: finding the
-rows (`pod.py`), or writing the answer (`page.py`, `app.py`).
-"""
+"""Reading what a client asks of the collection: finder, q, fields, order, limit, offset."""
 
 from __future__ import annotations
 
@@ -69,7 +65,7 @@ class Condition:
     value: int | float | str
 
     def holds(self, value: object) -> bool:
-        """Say whether a row with this value passes; an empty field never does."""
+        """Return whether a row with this value passes; an empty field never does."""
         if value is None:
             return False
         if not isinstance(self.value, str):
@@ -79,7 +75,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class Query:
-    """A request for a page, understood."""
+    """The parameters of a request for a page."""
 
     offset: int = 0
     limit: int = DEFAULT_LIMIT
@@ -96,7 +92,7 @@ class Query:
 
 
 def read_framework(header: str | None) -> int:
-    """Read `REST-Framework-Version`; absent, it is 1."""
+    """Return the version in `REST-Framework-Version`; without one, it is 1."""
     if header is None:
         return 1
     if header.strip() not in {str(version) for version in range(1, 10)}:
@@ -104,35 +100,35 @@ def read_framework(header: str | None) -> int:
     return int(header)
 
 
-def read_query(given: Mapping[str, str], framework: int, rules: Rules) -> Query:
-    """Understand the parameters of a collection request.
+def read_query(parameters: Mapping[str, str], framework: int, rules: Rules) -> Query:
+    """Return what the parameters of a request for the collection ask for.
 
     Raises:
         BadRequest: as a pod would answer 400.
     """
-    if "fields" in given and "expand" in given:
+    if "fields" in parameters and "expand" in parameters:
         raise BadRequest("The parameters fields and expand cannot be used together.", "fields")
-    total = _flag(given, "totalResults")
+    total = _flag(parameters, "totalResults")
     if total and rules.refuse_total:
         raise BadRequest("The parameter totalResults cannot be used here.", "totalResults")
-    name, conditions = _finder(given.get("finder", ""), rules)
-    limit = _whole(given, "limit", DEFAULT_LIMIT, at_least=1)
+    name, conditions = _finder(parameters.get("finder", ""), rules)
+    limit = _whole(parameters, "limit", DEFAULT_LIMIT, at_least=1)
     return Query(
-        offset=_whole(given, "offset", 0, at_least=0),
+        offset=_whole(parameters, "offset", 0, at_least=0),
         limit=min(limit, rules.max_limit),
-        fields=_fields(given.get("fields", "")),
-        order=_order(given.get("orderBy", "")),
-        conditions=conditions + _conditions(given.get("q", ""), framework, rules),
+        fields=_fields(parameters.get("fields", "")),
+        order=_order(parameters.get("orderBy", "")),
+        conditions=conditions + _conditions(parameters.get("q", ""), framework, rules),
         finder=name,
         scoped=name == "MyOpportunitiesFinder",
-        only_data=_flag(given, "onlyData"),
+        only_data=_flag(parameters, "onlyData"),
         total=total,
         framework=framework,
     )
 
 
-def _whole(given: Mapping[str, str], name: str, default: int, at_least: int) -> int:
-    text = given.get(name, "")
+def _whole(parameters: Mapping[str, str], name: str, default: int, at_least: int) -> int:
+    text = parameters.get(name, "")
     if not text:
         return default
     if not re.fullmatch(r"[0-9]{1,18}", text) or int(text) < at_least:
@@ -140,14 +136,14 @@ def _whole(given: Mapping[str, str], name: str, default: int, at_least: int) -> 
     return int(text)
 
 
-def _flag(given: Mapping[str, str], name: str) -> bool:
-    text = given.get(name, "false").lower()
+def _flag(parameters: Mapping[str, str], name: str) -> bool:
+    text = parameters.get(name, "false").lower()
     if text not in ("true", "false"):
         raise BadRequest(f"The value {text} of the parameter {name} is not valid.", name)
     return text == "true"
 
 
-def _known(attribute: str, parameter: str) -> str:
+def _checked(attribute: str, parameter: str) -> str:
     if attribute not in ATTRIBUTES:
         raise BadRequest(
             f"URL request parameter {parameter} cannot be used: "
@@ -160,7 +156,7 @@ def _known(attribute: str, parameter: str) -> str:
 def _fields(text: str) -> tuple[str, ...]:
     if not text:
         return tuple(ATTRIBUTES)
-    return tuple(dict.fromkeys(_known(part.strip(), "fields") for part in text.split(",")))
+    return tuple(dict.fromkeys(_checked(part.strip(), "fields") for part in text.split(",")))
 
 
 def _order(text: str) -> tuple[tuple[str, bool], ...]:
@@ -169,12 +165,12 @@ def _order(text: str) -> tuple[tuple[str, bool], ...]:
         attribute, _, direction = part.strip().partition(":")
         if direction.lower() not in ("", "asc", "desc"):
             raise BadRequest(f"The order {part} is not valid.", "orderBy")
-        order.append((_known(attribute, "orderBy"), direction.lower() == "desc"))
+        order.append((_checked(attribute, "orderBy"), direction.lower() == "desc"))
     return tuple(order)
 
 
 def _finder(text: str, rules: Rules) -> tuple[str | None, tuple[Condition, ...]]:
-    """Read `Name;var=value,var2=value2`. The finders by key are turned into conditions."""
+    """Read `Name;var=value,var2=value2`; return the name, and conditions for finders by key."""
     if not text:
         return None, ()
     name, _, rest = text.partition(";")
@@ -193,7 +189,7 @@ def _finder(text: str, rules: Rules) -> tuple[str | None, tuple[Condition, ...]]
 
 
 def _conditions(text: str, framework: int, rules: Rules) -> tuple[Condition, ...]:
-    """Read `q`: clauses parted by `;` in framework 1, by `and` from framework 2 on."""
+    """Read `q`: clauses joined by `;` in framework 1, by `and` from framework 2 on."""
     conditions = []
     for part in _split(_BY_SEMICOLON if framework == 1 else _BY_AND, text) if text else ():
         clause = _CLAUSE.fullmatch(part)
@@ -211,7 +207,7 @@ def _conditions(text: str, framework: int, rules: Rules) -> tuple[Condition, ...
 
 
 def _condition(clause: re.Match[str], parameter: str) -> Condition:
-    attribute = _known(clause[1], parameter)
+    attribute = _checked(clause[1], parameter)
     text = next(group for group in clause.groups()[2:] if group is not None)
     if ATTRIBUTES[attribute] not in ("integer", "number"):
         return Condition(attribute, clause[2], text)
@@ -224,11 +220,11 @@ def _split(by: re.Pattern[str], text: str) -> list[str]:
     """Split at a separator that stands outside quotes."""
     parts, position = [], 0
     while position <= len(text):
-        found = by.match(text, position)
-        if found is None:
+        part = by.match(text, position)
+        if part is None:
             break
-        parts.append(found[1])
-        if found.end() == len(text) and found.end() == found.end(1):
+        parts.append(part[1])
+        if part.end() == len(text) and part.end() == part.end(1):
             break
-        position = found.end()
+        position = part.end()
     return parts

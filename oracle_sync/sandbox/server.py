@@ -1,7 +1,4 @@
-"""Running the stand-in pod: in a thread of a test or demo, or in the foreground.
-
-Belongs here: sockets, uvicorn, start and stop. Does not belong here: anything that is answered.
-"""
+"""Running the stand-in pod: in a thread of a demo or test, or in the foreground."""
 
 from __future__ import annotations
 
@@ -15,10 +12,8 @@ from types import TracebackType
 from typing import Any, Self
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from oracle_sync.sandbox.app import PodApp
-from oracle_sync.sandbox.broken import TRANSPORT
 from oracle_sync.sandbox.pod import Pod
 
 START_SECONDS = 10.0
@@ -29,16 +24,8 @@ class PortTaken(OSError):
     """Another program listens on the port."""
 
 
-class _Protocol(HttpToolsProtocol):
-    """Hands the connection to the application, which has to cut it for some faults."""
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self.scope["extensions"] = {TRANSPORT: {"transport": self.transport}}
-
-
 class _Server(uvicorn.Server):
-    """Looks at its stop flag more often, since tests start and stop many servers."""
+    """Checks its stop flag more often, since tests start and stop many servers."""
 
     async def main_loop(self) -> None:
         while not await self.on_tick(0):
@@ -56,12 +43,16 @@ class SandboxServer:
         ValueError: if the host is not this machine only.
     """
 
+    app_class = PodApp
+    protocol: type[asyncio.Protocol] | str = "auto"
+    """How uvicorn reads HTTP."""
+
     def __init__(self, pod: Pod | None = None, port: int = 0, host: str = "127.0.0.1") -> None:
         _demand_loopback(host)
         self.pod = Pod() if pod is None else pod
         self._host = host
         self._port = port
-        self._app = PodApp(self.pod)
+        self._app = self.app_class(self.pod)
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -78,17 +69,17 @@ class SandboxServer:
     @property
     def requests(self) -> int:
         """How many requests for the collection there were."""
-        return self._app.requests
+        return self._app.traffic.requests
 
     @property
     def max_in_flight(self) -> int:
         """How many requests for the collection were at most in flight at once."""
-        return self._app.max_in_flight
+        return self._app.traffic.max_in_flight
 
     @property
     def log(self) -> list[dict[str, Any]]:
-        """The last requests: method, path, offset, limit, and status (None: none was sent)."""
-        return list(self._app.log)
+        """The last requests: method, path, offset, limit, status (None: not answered yet)."""
+        return list(self._app.traffic.log)
 
     def start(self) -> Self:
         """Listen, and return when requests are answered."""
@@ -96,7 +87,7 @@ class SandboxServer:
         self._port = bound.getsockname()[1]
         config = uvicorn.Config(
             self._app.asgi,
-            http=_Protocol,
+            http=self.protocol,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -120,7 +111,7 @@ class SandboxServer:
         return self
 
     def stop(self) -> None:
-        """Stop listening; requests still in flight are given up after a second."""
+        """Stop listening, and abandon requests in flight after a second."""
         if self._server is not None and self._thread is not None:
             self._server.should_exit = True
             self._thread.join(STOP_SECONDS)

@@ -1,7 +1,4 @@
-"""What can be set on a stand-in pod, when it is made and while it runs.
-
-Belongs here: the settings, and refusing a wrong one. Does not belong here: what they do.
-"""
+"""What can be set on a stand-in pod, when it is made and while it runs."""
 
 from __future__ import annotations
 
@@ -26,10 +23,12 @@ class PodSettings:
     latency_ms: float = 0.0
     depth_ms_per_10k: float = 0.0
     """Milliseconds more for every 10,000 rows of offset; paging by key stays cheap."""
+    requests_per_second: int = 0
+    """Requests for the collection above which the pod answers 429; 0: no limit."""
     max_limit: int = 499
     omit_empty_items: bool = False
     visible_share: float = 1.0
-    """The share of rows, 0 to 1, that are seen through the finder."""
+    """The share of rows, 0 to 1, that the finder lets through."""
     reject_recordset_q: bool = False
     refuse_key_q: bool = False
     """Whether a comparison of OptyId in `q` is answered with 400."""
@@ -45,31 +44,28 @@ class PodSettings:
         """Set several settings, all or none.
 
         Raises:
-            ValueError: if one is not known, or has a value of the wrong type.
+            ValueError: if one does not exist, or has a value of the wrong type.
         """
         types: dict[str, type] = {field.name: type(field.default) for field in fields(PodSettings)}
-        ready: dict[str, Any] = {}
-        for name, given in values.items():
-            value = given
-            wanted = types.get(name)
-            if wanted is None:
-                raise ValueError(f"There is no setting {name}. Known are: {', '.join(types)}.")
-            if wanted is float and type(given) is int:
-                value = float(given)
-            if type(value) is not wanted:
-                raise ValueError(f"The setting {name} takes a value of type {wanted.__name__}.")
+        for name, value in values.items():
+            expected = types.get(name)
+            if expected is None:
+                raise ValueError(f"There is no setting {name}. There are: {', '.join(types)}.")
+            if expected is float and type(value) is int:
+                values[name] = float(value)
+            elif type(value) is not expected:
+                raise ValueError(f"The setting {name} takes a value of type {expected.__name__}.")
             if name != "total_error" and isinstance(value, int | float) and value < 0:
                 raise ValueError(f"The setting {name} cannot be negative.")
-            ready[name] = value
-        if not ready.get("max_limit", 1):
+        if not values.get("max_limit", 1):
             raise ValueError("The setting max_limit is 1 at least.")
-        if ready.get("visible_share", 0.0) > 1:
+        if values.get("visible_share", 0.0) > 1:
             raise ValueError("The setting visible_share is 1 at most.")
-        for name, value in ready.items():
+        for name, value in values.items():
             setattr(self, name, value)
 
     def public(self) -> dict[str, Any]:
-        """Return the settings that are no secret."""
+        """Return the settings that are not secret."""
         hidden = {"password", "token", "client_secret"}
         return {
             field.name: getattr(self, field.name)

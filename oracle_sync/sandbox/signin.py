@@ -1,7 +1,4 @@
-"""Signing in to the stand-in pod: Basic, bearer tokens, and the endpoint that issues them.
-
-Belongs here: deciding who may in. Does not belong here: keeping tokens (`pod.py`).
-"""
+"""Signing in to the stand-in pod: Basic, bearer tokens, and the endpoint that issues them."""
 
 from __future__ import annotations
 
@@ -12,18 +9,18 @@ from urllib.parse import parse_qsl, unquote_plus
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from oracle_sync.sandbox.page import error_body
 from oracle_sync.sandbox.pod import Pod
+from oracle_sync.sandbox.wire import error_body
 
 
 def refuse(pod: Pod, request: Request) -> Response | None:
-    """Return the answer to a request that is not, or not rightly, signed in; None if it is."""
+    """Return the answer to a request that is not signed in, or may not read; None to others."""
     scheme, _, rest = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "basic":
-        known = _read_basic(rest) == (pod.user, pod.password)
+        valid = _read_basic(rest) == (pod.user, pod.password)
     else:
-        known = scheme.lower() == "bearer" and pod.knows_token(rest.strip())
-    if not known:
+        valid = scheme.lower() == "bearer" and pod.accepts_token(rest.strip())
+    if not valid:
         body = error_body(401, "Unauthorized", "The user name, password or token is not valid.")
         headers = {"WWW-Authenticate": 'Basic realm="stand-in pod"'}
         return Response(body, 401, headers, "application/json")
@@ -34,9 +31,9 @@ def refuse(pod: Pod, request: Request) -> Response | None:
 
 
 def grant_token(pod: Pod, request: Request, form: bytes) -> Response:
-    """Answer a token request with the client credentials grant, as RFC 6749 has it."""
-    given = dict(parse_qsl(form.decode("utf-8", "replace"), keep_blank_values=True))
-    if given.get("grant_type") != "client_credentials":
+    """Answer a request for the client credentials grant of RFC 6749."""
+    fields = dict(parse_qsl(form.decode("utf-8", "replace"), keep_blank_values=True))
+    if fields.get("grant_type") != "client_credentials":
         return _token_error("unsupported_grant_type", "Only client_credentials is granted.")
     scheme, _, rest = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "basic":
@@ -44,11 +41,11 @@ def grant_token(pod: Pod, request: Request, form: bytes) -> Response:
         # RFC 6749, 2.3.1: id and secret may be form-encoded inside Basic; many clients do not.
         forms = (raw, (unquote_plus(raw[0]), unquote_plus(raw[1])))
     else:
-        raw = (given.get("client_id", ""), given.get("client_secret", ""))
+        raw = (fields.get("client_id", ""), fields.get("client_secret", ""))
         forms = (raw, raw)
     if (pod.client_id, pod.client_secret) not in forms:
         return _token_error("invalid_client", "Client authentication failed.", 401)
-    if pod.scope and given.get("scope") != pod.scope:
+    if pod.scope and fields.get("scope") != pod.scope:
         return _token_error("invalid_scope", "The scope is not known.")
     answer = {
         "access_token": pod.issue_token(),

@@ -24,7 +24,8 @@ from oracle_sync.errors import SettingError
 from oracle_sync.orchestration import alerts
 from oracle_sync.orchestration.alerts import build_alert_sensor
 from oracle_sync.orchestration.resources import DbResource, OracleResource
-from oracle_sync.sandbox import Pod, SandboxServer
+from oracle_sync_tests.support.faulty_pod import FaultyPod as Pod
+from oracle_sync_tests.support.faulty_pod import FaultyServer as SandboxServer
 from oracle_sync_tests.support.web import Handler, Web
 
 JOB = "sync_opportunities"

@@ -19,7 +19,8 @@ from oracle_sync.definitions import build_defs
 from oracle_sync.errors import SettingError
 from oracle_sync.orchestration import assets
 from oracle_sync.orchestration.resources import DbResource, OracleResource
-from oracle_sync.sandbox import Pod, SandboxServer
+from oracle_sync_tests.support.faulty_pod import FaultyPod as Pod
+from oracle_sync_tests.support.faulty_pod import FaultyServer as SandboxServer
 from oracle_sync_tests.support.harness import rows, table
 
 NAME = "oracle_opportunities"

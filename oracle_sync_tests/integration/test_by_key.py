@@ -15,7 +15,8 @@ import pytest
 from oracle_sync.engine import bases
 from oracle_sync.engine.page import Base, Batch, Page, PageRequest
 from oracle_sync.errors import RowsMoved, Unavailable
-from oracle_sync.sandbox import Pod, SandboxServer
+from oracle_sync_tests.support.faulty_pod import FaultyPod as Pod
+from oracle_sync_tests.support.faulty_pod import FaultyServer as SandboxServer
 from oracle_sync_tests.support.harness import removed, run, state, table
 from oracle_sync_tests.support.source import Hook, ListSource
 from oracle_sync_tests.support.web import client

@@ -18,7 +18,8 @@ from oracle_sync.engine.store import State
 from oracle_sync.orchestration import checks
 from oracle_sync.orchestration.resources import DbResource, OracleResource
 from oracle_sync.postgres.status import Status
-from oracle_sync.sandbox import Pod, SandboxServer
+from oracle_sync_tests.support.faulty_pod import FaultyPod as Pod
+from oracle_sync_tests.support.faulty_pod import FaultyServer as SandboxServer
 from oracle_sync_tests.support.harness import rows
 
 TABLE = dg.AssetKey("minimal_opportunities")

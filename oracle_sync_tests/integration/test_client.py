@@ -34,7 +34,7 @@ from oracle_sync.errors import (
     Unavailable,
 )
 from oracle_sync.oracle.client import OracleClient
-from oracle_sync.sandbox import Pod, SandboxServer
+from oracle_sync_tests.support.faulty_pod import FaultyPod, FaultyServer
 from oracle_sync_tests.support.web import EMPTY_PAGE, Handler, Web, client, settings
 
 ROOT = "/crmRestApi/resources/11.12.1.0/opportunities"
@@ -42,8 +42,8 @@ ANY = PageRequest(0, 5)
 
 
 @pytest.fixture
-def server() -> Iterator[SandboxServer]:
-    with SandboxServer(Pod(rows=12)) as running:
+def server() -> Iterator[FaultyServer]:
+    with FaultyServer(FaultyPod(rows=12)) as running:
         yield running
 
 
@@ -78,7 +78,7 @@ def closed_port() -> int:
 
 
 def test_the_url_is_the_recipe_with_the_grammar_of_a_finder_left_as_it_is(
-    server: SandboxServer,
+    server: FaultyServer,
 ) -> None:
     client(server).fetch(PageRequest(10, 6, want_total=True))
     assert server.log[-1]["path"] == (
@@ -88,13 +88,13 @@ def test_the_url_is_the_recipe_with_the_grammar_of_a_finder_left_as_it_is(
     )
 
 
-def test_without_a_wish_for_the_total_none_is_asked_for(server: SandboxServer) -> None:
+def test_without_a_wish_for_the_total_none_is_asked_for(server: FaultyServer) -> None:
     page = client(server).fetch(ANY)
     assert server.log[-1]["path"].endswith("&limit=5&offset=0&onlyData=true")
     assert page.total is None
 
 
-def test_settings_that_are_empty_are_not_sent(server: SandboxServer) -> None:
+def test_settings_that_are_empty_are_not_sent(server: FaultyServer) -> None:
     client(server, finder="", query="", fields="", order_by="").fetch(ANY)
     assert server.log[-1]["path"] == f"{ROOT}?limit=5&offset=0&onlyData=true"
 
@@ -136,7 +136,7 @@ def test_a_base_is_sent_as_a_condition_on_the_key_and_the_distance_from_it(
     assert "&limit=6&offset=10&" in path
 
 
-def test_a_refusal_of_a_base_says_that_it_was_one(server: SandboxServer) -> None:
+def test_a_refusal_of_a_base_says_that_it_was_one(server: FaultyServer) -> None:
     server.pod.configure(refuse_key_q=True)
     with pytest.raises(RequestRefused, match="offset 10, limit 6, by key"):
         client(server).fetch(PageRequest(10, 6, base=Base("77", 5)))
@@ -167,7 +167,7 @@ def test_another_version_and_framework_are_sent_where_they_are_set() -> None:
     assert headers["REST-Framework-Version"] == "9"
 
 
-def test_numbers_that_arrive_as_strings_are_read_as_numbers(server: SandboxServer) -> None:
+def test_numbers_that_arrive_as_strings_are_read_as_numbers(server: FaultyServer) -> None:
     page = client(server, framework_version="9", query="").fetch(PageRequest(0, 5, want_total=True))
     assert all(isinstance(key, str) for key in ids(page))
     answer = {"items": [], "hasMore": "false", "limit": "5", "totalResults": "12"}
@@ -191,7 +191,7 @@ def test_one_connection_serves_all_requests_of_a_thread() -> None:
 
 
 def test_items_may_be_absent_from_an_empty_page_but_not_from_one_that_counts_some(
-    server: SandboxServer,
+    server: FaultyServer,
 ) -> None:
     server.pod.configure(omit_empty_items=True)
     assert client(server).fetch(PageRequest(99, 5)).items == []
@@ -202,7 +202,7 @@ def test_items_may_be_absent_from_an_empty_page_but_not_from_one_that_counts_som
 
 
 def test_a_total_that_is_refused_is_done_without_and_not_asked_for_again(
-    server: SandboxServer,
+    server: FaultyServer,
 ) -> None:
     server.pod.configure(refuse_total=True)
     source = client(server)
@@ -231,7 +231,7 @@ def test_basic_authentication_carries_any_password_in_utf8(password: str) -> Non
     assert base64.b64decode(packed).decode() == f"ann:{password}"
 
 
-def test_a_password_beyond_latin_1_opens_the_pod(server: SandboxServer) -> None:
+def test_a_password_beyond_latin_1_opens_the_pod(server: FaultyServer) -> None:
     server.pod.configure(user="\u0430\u043d\u043d\u0430", password="\u2603-\u6771")
     source = client(server, user="\u0430\u043d\u043d\u0430", password="\u2603-\u6771")
     assert len(source.fetch(ANY).items) == 5
@@ -250,12 +250,12 @@ def test_a_netrc_file_never_replaces_the_credentials(
     assert authorization(token="given-token") == "Bearer given-token"
 
 
-def test_a_given_bearer_token_opens_the_pod(server: SandboxServer) -> None:
+def test_a_given_bearer_token_opens_the_pod(server: FaultyServer) -> None:
     source = client(server, user="", password="", token="sandbox-token")
     assert len(source.fetch(ANY).items) == 5
 
 
-def oauth(server: SandboxServer, **changes: Any) -> OracleClient:
+def oauth(server: FaultyServer, **changes: Any) -> OracleClient:
     given: dict[str, Any] = {
         "user": "",
         "password": "",
@@ -266,11 +266,11 @@ def oauth(server: SandboxServer, **changes: Any) -> OracleClient:
     return client(server, **given | changes)
 
 
-def statuses(server: SandboxServer, method: str) -> list[int | None]:
+def statuses(server: FaultyServer, method: str) -> list[int | None]:
     return [entry["status"] for entry in server.log if entry["method"] == method]
 
 
-def test_a_token_is_fetched_once_for_many_threads(server: SandboxServer) -> None:
+def test_a_token_is_fetched_once_for_many_threads(server: FaultyServer) -> None:
     source = oauth(server)
     server.pod.configure(latency_ms=20.0)
     with ThreadPoolExecutor(8) as pool:
@@ -279,7 +279,7 @@ def test_a_token_is_fetched_once_for_many_threads(server: SandboxServer) -> None
     assert statuses(server, "POST") == [200]
 
 
-def test_the_scope_is_sent_with_the_request_for_a_token(server: SandboxServer) -> None:
+def test_the_scope_is_sent_with_the_request_for_a_token(server: FaultyServer) -> None:
     server.pod.configure(scope="urn:opc:resource:consumer::all")
     assert oauth(server, scope="urn:opc:resource:consumer::all").fetch(ANY).items
     error = failure(oauth(server))
@@ -288,7 +288,7 @@ def test_the_scope_is_sent_with_the_request_for_a_token(server: SandboxServer) -
     assert "The scope is not known" in str(error)
 
 
-def test_a_token_is_renewed_before_it_expires(server: SandboxServer) -> None:
+def test_a_token_is_renewed_before_it_expires(server: FaultyServer) -> None:
     server.pod.configure(token_seconds=1.0)
     source = oauth(server)
     until = time.monotonic() + 2.5
@@ -300,7 +300,7 @@ def test_a_token_is_renewed_before_it_expires(server: SandboxServer) -> None:
 
 
 def test_a_token_revoked_in_the_middle_is_renewed_once_for_all_threads(
-    server: SandboxServer,
+    server: FaultyServer,
 ) -> None:
     source = oauth(server)
     source.fetch(ANY)
@@ -311,7 +311,7 @@ def test_a_token_revoked_in_the_middle_is_renewed_once_for_all_threads(
     assert statuses(server, "POST") == [200, 200]
 
 
-def test_a_fresh_token_that_is_refused_too_ends_the_matter(server: SandboxServer) -> None:
+def test_a_fresh_token_that_is_refused_too_ends_the_matter(server: FaultyServer) -> None:
     server.pod.add_fault("status", times=None, status=401)
     error = failure(oauth(server))
     assert isinstance(error, SignInRefused)
@@ -320,7 +320,7 @@ def test_a_fresh_token_that_is_refused_too_ends_the_matter(server: SandboxServer
     assert statuses(server, "GET") == [401, 401]
 
 
-def test_wrong_client_credentials_are_not_tried_twice(server: SandboxServer) -> None:
+def test_wrong_client_credentials_are_not_tried_twice(server: FaultyServer) -> None:
     error = failure(oauth(server, client_secret="not-the-secret"))
     assert isinstance(error, SignInRefused)
     assert "the token endpoint" in str(error)
@@ -342,13 +342,13 @@ def test_a_token_endpoint_without_a_usable_token_is_told(answer: object) -> None
     assert "ORACLE_TOKEN_URL" in error.advice
 
 
-def test_a_token_endpoint_that_stumbles_is_tried_again(server: SandboxServer) -> None:
+def test_a_token_endpoint_that_stumbles_is_tried_again(server: FaultyServer) -> None:
     server.pod.add_fault("status", times=2, status=503, on="token", retry_after=0)
     assert oauth(server).fetch(ANY).items
     assert statuses(server, "POST") == [503, 503, 200]
 
 
-def test_a_refused_password_is_sent_once_lest_the_account_be_locked(server: SandboxServer) -> None:
+def test_a_refused_password_is_sent_once_lest_the_account_be_locked(server: FaultyServer) -> None:
     error = failure(client(server, password="wrong-one"))
     assert isinstance(error, SignInRefused)
     assert error.status == 401
@@ -357,7 +357,7 @@ def test_a_refused_password_is_sent_once_lest_the_account_be_locked(server: Sand
     assert len(server.log) == 1
 
 
-def test_a_missing_privilege_is_told_with_whom_to_ask(server: SandboxServer) -> None:
+def test_a_missing_privilege_is_told_with_whom_to_ask(server: FaultyServer) -> None:
     server.pod.configure(forbidden=True)
     error = failure(client(server))
     assert isinstance(error, SignInRefused)
@@ -370,7 +370,7 @@ def test_a_missing_privilege_is_told_with_whom_to_ask(server: SandboxServer) -> 
 # Refusals
 
 
-def test_a_wrong_version_is_a_404_that_names_the_setting(server: SandboxServer) -> None:
+def test_a_wrong_version_is_a_404_that_names_the_setting(server: FaultyServer) -> None:
     error = failure(client(server, api_version="1.0"))
     assert isinstance(error, RequestRefused)
     assert error.status == 404
@@ -380,7 +380,7 @@ def test_a_wrong_version_is_a_404_that_names_the_setting(server: SandboxServer) 
 
 @pytest.mark.parametrize("framework", ["", "4"])
 def test_an_unknown_field_is_a_400_in_the_words_of_the_server(
-    server: SandboxServer, framework: str
+    server: FaultyServer, framework: str
 ) -> None:
     source = client(server, fields="OptyId,Nonsense", query="", framework_version=framework)
     error = failure(source)
@@ -390,7 +390,7 @@ def test_an_unknown_field_is_a_400_in_the_words_of_the_server(
     assert "ORACLE_FIELDS" in error.advice
 
 
-def test_a_plain_text_error_cannot_forge_lines_or_colours(server: SandboxServer) -> None:
+def test_a_plain_text_error_cannot_forge_lines_or_colours(server: FaultyServer) -> None:
     server.pod.add_fault("text_error")
     error = failure(client(server))
     assert "JBO-27014: Attribute is required" in str(error)
@@ -403,7 +403,7 @@ def test_a_plain_text_error_cannot_forge_lines_or_colours(server: SandboxServer)
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("after", ["1", "date:2"])
 def test_retry_after_is_waited_for_in_seconds_and_as_a_date(
-    server: SandboxServer, status: int, after: str
+    server: FaultyServer, status: int, after: str
 ) -> None:
     server.pod.add_fault("status", status=status, retry_after=after)
     notices: list[str] = []
@@ -419,7 +419,7 @@ def test_retry_after_is_waited_for_in_seconds_and_as_a_date(
 
 @pytest.mark.parametrize("after", ["3600", "date:3600", "99999999999999999999"])
 def test_a_retry_after_beyond_the_allowed_time_is_not_waited_for(
-    server: SandboxServer, after: str
+    server: FaultyServer, after: str
 ) -> None:
     server.pod.add_fault("status", times=None, status=503, retry_after=after)
     began = time.monotonic()
@@ -431,9 +431,7 @@ def test_a_retry_after_beyond_the_allowed_time_is_not_waited_for(
 
 
 @pytest.mark.parametrize("after", ["soon", "-5", "", "1.5", "inf", "nan", "\u0663"])
-def test_a_retry_after_that_makes_no_sense_is_passed_over(
-    server: SandboxServer, after: str
-) -> None:
+def test_a_retry_after_that_makes_no_sense_is_passed_over(server: FaultyServer, after: str) -> None:
     def answer(handler: Handler) -> None:
         headers = {"Retry-After": after.encode().decode("latin-1")}
         if len(web.seen) == 1:
@@ -449,13 +447,13 @@ def test_a_retry_after_that_makes_no_sense_is_passed_over(
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 599])
-def test_what_passes_by_itself_is_tried_again(server: SandboxServer, status: int) -> None:
+def test_what_passes_by_itself_is_tried_again(server: FaultyServer, status: int) -> None:
     server.pod.add_fault("status", status=status)
     assert len(client(server).fetch(ANY).items) == 5
     assert len(server.log) == 2
 
 
-def test_retrying_ends_within_the_allowed_time(server: SandboxServer) -> None:
+def test_retrying_ends_within_the_allowed_time(server: FaultyServer) -> None:
     server.pod.add_fault("status", times=None, status=503)
     began = time.monotonic()
     error = failure(client(server, retry_seconds=2))
@@ -465,7 +463,7 @@ def test_retrying_ends_within_the_allowed_time(server: SandboxServer) -> None:
     assert 2 <= len(server.log) <= 4
 
 
-def test_a_maintenance_page_is_told_by_its_title(server: SandboxServer) -> None:
+def test_a_maintenance_page_is_told_by_its_title(server: FaultyServer) -> None:
     server.pod.add_fault("maintenance", times=None)
     error = failure(client(server, retry_seconds=0))
     assert isinstance(error, Unavailable)
@@ -473,7 +471,7 @@ def test_a_maintenance_page_is_told_by_its_title(server: SandboxServer) -> None:
     assert "<" not in str(error)
 
 
-def test_a_504_is_too_slow_after_a_second_try(server: SandboxServer) -> None:
+def test_a_504_is_too_slow_after_a_second_try(server: FaultyServer) -> None:
     server.pod.add_fault("status", times=None, status=504)
     error = failure(client(server))
     assert isinstance(error, TooSlow)
@@ -482,7 +480,7 @@ def test_a_504_is_too_slow_after_a_second_try(server: SandboxServer) -> None:
 
 
 @pytest.mark.parametrize("kind", ["reset", "truncate", "bad_json"])
-def test_a_broken_answer_is_asked_for_again(server: SandboxServer, kind: str) -> None:
+def test_a_broken_answer_is_asked_for_again(server: FaultyServer, kind: str) -> None:
     server.pod.add_fault(kind)
     assert len(client(server).fetch(ANY).items) == 5
     assert len(server.log) == 2
@@ -490,7 +488,7 @@ def test_a_broken_answer_is_asked_for_again(server: SandboxServer, kind: str) ->
 
 @pytest.mark.parametrize(("kind", "error"), [("reset", Unavailable), ("truncate", Unavailable)])
 def test_a_connection_that_keeps_breaking_is_unavailable(
-    server: SandboxServer, kind: str, error: type[SourceError]
+    server: FaultyServer, kind: str, error: type[SourceError]
 ) -> None:
     server.pod.add_fault(kind, times=None)
     found = failure(client(server, retry_seconds=2))
@@ -499,7 +497,7 @@ def test_a_connection_that_keeps_breaking_is_unavailable(
     assert 2 <= len(server.log) <= 4
 
 
-def test_json_that_stays_broken_is_given_up_after_three_tries(server: SandboxServer) -> None:
+def test_json_that_stays_broken_is_given_up_after_three_tries(server: FaultyServer) -> None:
     server.pod.add_fault("bad_json", times=None)
     error = failure(client(server, retry_seconds=60))
     assert isinstance(error, BadAnswer)
@@ -515,7 +513,7 @@ def test_what_only_resembles_json_is_refused(body: bytes) -> None:
     assert "JSON" in str(error)
 
 
-def test_a_server_that_hangs_is_given_up_after_the_timeout(server: SandboxServer) -> None:
+def test_a_server_that_hangs_is_given_up_after_the_timeout(server: FaultyServer) -> None:
     server.pod.add_fault("hang", times=None)
     began = time.monotonic()
     error = failure(client(server, timeout=1))
@@ -556,7 +554,7 @@ def test_a_body_that_only_drips_is_given_up_too(chunked: bool) -> None:
     assert [type(error) for error in outcome] == [TooSlow]
 
 
-def test_a_client_that_is_stopped_gives_up_waiting_at_once(server: SandboxServer) -> None:
+def test_a_client_that_is_stopped_gives_up_waiting_at_once(server: FaultyServer) -> None:
     server.pod.add_fault("status", times=None, status=503, retry_after=60)
     stopped = threading.Event()
     source = client(server, lambda _: stopped.set(), retry_seconds=600)
@@ -570,7 +568,7 @@ def test_a_client_that_is_stopped_gives_up_waiting_at_once(server: SandboxServer
 # Answers that are none
 
 
-def test_a_sign_in_page_instead_of_json_is_told_by_its_title(server: SandboxServer) -> None:
+def test_a_sign_in_page_instead_of_json_is_told_by_its_title(server: FaultyServer) -> None:
     server.pod.add_fault("html", times=None)
     error = failure(client(server))
     assert isinstance(error, BadAnswer)
@@ -581,7 +579,7 @@ def test_a_sign_in_page_instead_of_json_is_told_by_its_title(server: SandboxServ
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_nothing_is_ever_sent_to_where_a_server_redirects(
-    server: SandboxServer, status: int
+    server: FaultyServer, status: int
 ) -> None:
     with Web(lambda h: h.reply(EMPTY_PAGE)) as other:
         server.pod.add_fault("redirect", times=None, location=f"{other.url}/in", status=status)
@@ -592,7 +590,7 @@ def test_nothing_is_ever_sent_to_where_a_server_redirects(
     assert len(server.log) == 1
 
 
-def test_a_redirect_of_the_token_endpoint_is_not_followed_either(server: SandboxServer) -> None:
+def test_a_redirect_of_the_token_endpoint_is_not_followed_either(server: FaultyServer) -> None:
     with Web(lambda h: h.reply({"access_token": "x"})) as other:
         server.pod.add_fault("redirect", on="token", location=other.url, status=307)
         assert isinstance(failure(oauth(server)), SignInRefused)
@@ -673,7 +671,7 @@ def test_a_huge_answer_is_cut_off_before_it_fills_the_memory(answer: Any) -> Non
     assert peak < 200
 
 
-def test_json_nested_without_end_is_refused(server: SandboxServer) -> None:
+def test_json_nested_without_end_is_refused(server: FaultyServer) -> None:
     server.pod.add_fault("deep_json", times=None, depth=200_000)
     error = failure(client(server))
     assert isinstance(error, BadAnswer)
@@ -710,7 +708,7 @@ def test_a_closed_port_is_told_with_the_setting_to_check() -> None:
     assert "ORACLE_BASE_URL" in error.advice
 
 
-def test_a_server_that_had_answered_is_waited_for_longer(server: SandboxServer) -> None:
+def test_a_server_that_had_answered_is_waited_for_longer(server: FaultyServer) -> None:
     source = client(server, retry_seconds=2)
     source.fetch(ANY)
     server.stop()
@@ -805,7 +803,7 @@ def test_a_ca_bundle_that_holds_no_certificate_is_told(secure: Web, tmp_path: Pa
     assert secure.seen == []
 
 
-def test_https_to_a_server_of_plain_http_is_told(server: SandboxServer) -> None:
+def test_https_to_a_server_of_plain_http_is_told(server: FaultyServer) -> None:
     error = failure(client(server.url.replace("http://", "https://")))
     assert "TLS with 127.0.0.1" in str(error)
 
@@ -862,7 +860,7 @@ def test_a_server_that_repeats_the_credentials_finds_no_one_to_show_them(
         assert hidden not in shown
 
 
-def test_a_token_from_the_token_endpoint_is_not_shown_either(server: SandboxServer) -> None:
+def test_a_token_from_the_token_endpoint_is_not_shown_either(server: FaultyServer) -> None:
     server.pod.add_fault("echo_secret", times=None, status=400)
     error = failure(oauth(server))
     issued = list(server.pod._tokens)

@@ -13,7 +13,8 @@ from click.testing import CliRunner, Result
 
 from oracle_sync.cli.main import cli
 from oracle_sync.config.settings import DEFAULT_SYNC_NAME, SETTINGS
-from oracle_sync.sandbox import Pod, SandboxServer
+from oracle_sync_tests.support.faulty_pod import FaultyPod as Pod
+from oracle_sync_tests.support.faulty_pod import FaultyServer as SandboxServer
 from oracle_sync_tests.support.harness import run
 from oracle_sync_tests.support.source import ListSource
 

@@ -24,8 +24,8 @@ from oracle_sync.errors import (
     TooSlow,
     Unavailable,
 )
-from oracle_sync.sandbox import Pod, SandboxServer
-from oracle_sync.sandbox.faults import BAD_VALUES, KINDS
+from oracle_sync_tests.support.faults import BAD_VALUES, KINDS
+from oracle_sync_tests.support.faulty_pod import FaultyPod, FaultyServer
 from oracle_sync_tests.support.harness import offset, removed, rows, run, state, table
 from oracle_sync_tests.support.web import client
 
@@ -100,12 +100,12 @@ LASTING: list[tuple[dict[str, Any], type[SyncError], str]] = [
 
 
 @pytest.fixture
-def server() -> Iterator[SandboxServer]:
-    with SandboxServer(Pod(rows=ROWS)) as running:
+def server() -> Iterator[FaultyServer]:
+    with FaultyServer(FaultyPod(rows=ROWS)) as running:
         yield running
 
 
-def go(url: str, server: SandboxServer, **options: Any) -> Summary:
+def go(url: str, server: FaultyServer, **options: Any) -> Summary:
     """One sync to the end, with little patience; it may not take long whatever happens."""
     began = time.monotonic()
     timeout, retry_seconds = options.pop("timeout", 2), options.pop("retry_seconds", 4)
@@ -116,7 +116,7 @@ def go(url: str, server: SandboxServer, **options: Any) -> Summary:
         assert time.monotonic() - began < 60
 
 
-def equal(url: str, server: SandboxServer) -> None:
+def equal(url: str, server: FaultyServer) -> None:
     """The table is the source, and the state says so."""
     assert table(url) == server.pod.snapshot()
     assert state(url, "current_offset, is_complete, doubt, refreshing") == (
@@ -133,14 +133,14 @@ def name_of(fault: Any) -> str:
     return "-".join(str(value) for value in fault.values())
 
 
-def strike(server: SandboxServer, fault: dict[str, Any], **defaults: Any) -> None:
+def strike(server: FaultyServer, fault: dict[str, Any], **defaults: Any) -> None:
     given = {name: value for name, value in fault.items() if name != "kind"}
     server.pod.add_fault(fault["kind"], **{"min_offset": FROM} | defaults | given)
 
 
 @pytest.mark.parametrize("fault", PASSING, ids=name_of)
 def test_a_fault_that_passes_leaves_the_table_equal_to_the_source(
-    database_url: str, server: SandboxServer, fault: dict[str, Any]
+    database_url: str, server: FaultyServer, fault: dict[str, Any]
 ) -> None:
     strike(server, fault)
     done = go(database_url, server)
@@ -152,7 +152,7 @@ def test_a_fault_that_passes_leaves_the_table_equal_to_the_source(
 @pytest.mark.parametrize(("fault", "kind", "words"), LASTING, ids=name_of)
 def test_a_fault_that_lasts_is_named_and_loses_nothing_that_was_committed(
     database_url: str,
-    server: SandboxServer,
+    server: FaultyServer,
     fault: dict[str, Any],
     kind: type[SyncError],
     words: str,
@@ -192,7 +192,7 @@ def test_every_kind_of_fault_that_the_sandbox_knows_is_tried_here() -> None:
 
 @pytest.mark.parametrize("kind", ["html", "redirect", "limit_zero", "no_items_key", "no_id"])
 def test_a_fault_on_the_first_page_commits_nothing(
-    database_url: str, server: SandboxServer, kind: str
+    database_url: str, server: FaultyServer, kind: str
 ) -> None:
     server.pod.add_fault(kind, times=None)
     with pytest.raises(SyncError) as caught:
@@ -207,7 +207,7 @@ def test_a_fault_on_the_first_page_commits_nothing(
 
 @pytest.mark.parametrize("total", [0, 3, 7, 41, 43, 10_000, -1, "12", None, [], 10**30])
 def test_a_wrong_total_costs_nothing_but_a_few_requests(
-    database_url: str, server: SandboxServer, total: Any
+    database_url: str, server: FaultyServer, total: Any
 ) -> None:
     server.pod.add_fault("total_wrong", times=None, total=total)
     go(database_url, server)
@@ -215,14 +215,14 @@ def test_a_wrong_total_costs_nothing_but_a_few_requests(
     assert server.requests <= ROWS // 5 + 8
 
 
-def test_a_total_that_is_refused_is_done_without(database_url: str, server: SandboxServer) -> None:
+def test_a_total_that_is_refused_is_done_without(database_url: str, server: FaultyServer) -> None:
     server.pod.add_fault("total_refused", times=None)
     go(database_url, server)
     equal(database_url, server)
 
 
 def test_an_empty_answer_is_no_error_but_a_warning_that_says_why(database_url: str) -> None:
-    with SandboxServer(Pod(rows=20, visible_share=0.0)) as server:
+    with FaultyServer(FaultyPod(rows=20, visible_share=0.0)) as server:
         done = go(database_url, server)
         assert (done.offset_after, done.complete) == (0, True)
         assert "ORACLE_FINDER" in " ".join(done.warnings)
@@ -237,7 +237,7 @@ def test_an_empty_answer_is_no_error_but_a_warning_that_says_why(database_url: s
 @pytest.mark.parametrize("batch_size", [1, 5, 42, 499])
 @pytest.mark.parametrize("cap", [2, 25])
 def test_a_server_that_caps_its_pages_loses_no_row(
-    database_url: str, server: SandboxServer, cap: int, batch_size: int
+    database_url: str, server: FaultyServer, cap: int, batch_size: int
 ) -> None:
     server.pod.configure(max_limit=cap)
     done = go(database_url, server, batch_size=batch_size)
@@ -246,7 +246,7 @@ def test_a_server_that_caps_its_pages_loses_no_row(
 
 
 def test_a_server_that_gives_one_row_at_a_time_is_told_and_loses_nothing(
-    database_url: str, server: SandboxServer
+    database_url: str, server: FaultyServer
 ) -> None:
     server.pod.configure(max_limit=1)
     with pytest.raises(BadAnswer, match="gave no further row"):
@@ -257,7 +257,7 @@ def test_a_server_that_gives_one_row_at_a_time_is_told_and_loses_nothing(
     equal(database_url, server)
 
 
-def test_a_cap_that_comes_and_goes_loses_no_row(database_url: str, server: SandboxServer) -> None:
+def test_a_cap_that_comes_and_goes_loses_no_row(database_url: str, server: FaultyServer) -> None:
     for skip, limit in enumerate((4, 2, 3, 5, 2)):
         server.pod.add_fault("cap", limit=limit, skip=2 * skip)
     go(database_url, server)
@@ -265,7 +265,7 @@ def test_a_cap_that_comes_and_goes_loses_no_row(database_url: str, server: Sandb
 
 
 def test_has_more_true_at_the_end_for_once_is_no_endless_loop(
-    database_url: str, server: SandboxServer
+    database_url: str, server: FaultyServer
 ) -> None:
     server.pod.add_fault("has_more_true", min_offset=ROWS - 5)
     try:
@@ -277,7 +277,7 @@ def test_has_more_true_at_the_end_for_once_is_no_endless_loop(
 
 
 def test_has_more_false_on_every_page_still_brings_every_row(
-    database_url: str, server: SandboxServer
+    database_url: str, server: FaultyServer
 ) -> None:
     server.pod.add_fault("has_more_false", times=None)
     go(database_url, server)
@@ -285,7 +285,7 @@ def test_has_more_false_on_every_page_still_brings_every_row(
 
 
 def test_an_offset_that_is_always_ignored_is_told_before_it_loops(
-    database_url: str, server: SandboxServer
+    database_url: str, server: FaultyServer
 ) -> None:
     server.pod.add_fault("ignore_offset", times=None)
     with pytest.raises(BadAnswer, match="ignores the offset"):
@@ -299,7 +299,7 @@ def test_an_offset_that_is_always_ignored_is_told_before_it_loops(
 
 
 def test_without_an_order_the_sync_ends_or_says_that_rows_have_moved(database_url: str) -> None:
-    with SandboxServer(Pod(rows=60)) as server:
+    with FaultyServer(FaultyPod(rows=60)) as server:
         source = client(server, order_by="")
         told: list[str] = []
         try:
@@ -333,7 +333,7 @@ MOVES: list[dict[str, int]] = [
 @pytest.mark.parametrize(("skip", "concurrency"), [(0, 4), (1, 1), (4, 4), (8, 1)])
 @pytest.mark.parametrize("do", MOVES, ids=lambda do: "-".join(f"{k}-{v}" for k, v in do.items()))
 def test_rows_that_move_between_two_pages_are_neither_lost_nor_doubled(
-    database_url: str, server: SandboxServer, do: dict[str, int], skip: int, concurrency: int
+    database_url: str, server: FaultyServer, do: dict[str, int], skip: int, concurrency: int
 ) -> None:
     server.pod.add_fault("after_page", do=do, skip=skip)
     before = set(server.pod.snapshot())
@@ -347,7 +347,7 @@ def test_rows_that_move_between_two_pages_are_neither_lost_nor_doubled(
 
 
 def test_rows_that_move_after_each_of_many_pages_end_in_an_equal_table(
-    database_url: str, server: SandboxServer
+    database_url: str, server: FaultyServer
 ) -> None:
     for skip in range(0, 12, 2):
         server.pod.add_fault("after_page", do={"remove_low": 1, "add_end": 2}, skip=skip)
@@ -361,7 +361,7 @@ def test_rows_that_move_after_each_of_many_pages_end_in_an_equal_table(
 
 @pytest.mark.parametrize("kind", ["no_id", "bad_value"])
 def test_single_bad_items_are_set_aside_and_the_others_stored(
-    database_url: str, server: SandboxServer, kind: str
+    database_url: str, server: FaultyServer, kind: str
 ) -> None:
     server.pod.add_fault(kind, times=None, rows=[7, 23])
     done = go(database_url, server)
@@ -381,7 +381,7 @@ def test_single_bad_items_are_set_aside_and_the_others_stored(
 @pytest.mark.parametrize("field", ["OptyNumber", "OptyId"])
 @pytest.mark.parametrize("value", [*BAD_VALUES, "", True, 1.5, [], {}, 10**40, "x' OR 1=1"])
 def test_a_value_of_any_kind_is_stored_as_it_is_or_set_aside(
-    database_url: str, server: SandboxServer, field: str, value: Any
+    database_url: str, server: FaultyServer, field: str, value: Any
 ) -> None:
     server.pod.add_fault("bad_value", times=None, rows=[11], value=value, field=field)
     done = go(database_url, server)
@@ -395,7 +395,7 @@ def test_a_value_of_any_kind_is_stored_as_it_is_or_set_aside(
 
 
 def test_an_item_that_is_no_object_at_the_seam_of_pages_does_no_harm(
-    database_url: str, server: SandboxServer
+    database_url: str, server: FaultyServer
 ) -> None:
     server.pod.add_fault("wrong_type", what="item", min_offset=FROM)
     go(database_url, server)
@@ -404,7 +404,7 @@ def test_an_item_that_is_no_object_at_the_seam_of_pages_does_no_harm(
 
 
 def test_items_that_lose_their_ids_in_the_middle_are_told_as_such(
-    database_url: str, server: SandboxServer
+    database_url: str, server: FaultyServer
 ) -> None:
     server.pod.add_fault("no_id", times=None, skip=3)
     with pytest.raises(OnlyRejects, match="OptyId is missing"):
@@ -417,7 +417,7 @@ def test_items_that_lose_their_ids_in_the_middle_are_told_as_such(
 
 
 def test_a_row_that_really_comes_twice_is_stored_once_and_costs_no_refresh(
-    database_url: str, server: SandboxServer
+    database_url: str, server: FaultyServer
 ) -> None:
     server.pod.add_fault("duplicate_in_page", times=None, rows=[20])
     done = go(database_url, server)
@@ -425,7 +425,7 @@ def test_a_row_that_really_comes_twice_is_stored_once_and_costs_no_refresh(
 
 
 def test_pages_of_bad_items_alone_are_not_passed_over(
-    database_url: str, server: SandboxServer
+    database_url: str, server: FaultyServer
 ) -> None:
     server.pod.add_fault("no_id", times=None, rows=list(range(15, 30)))
     with pytest.raises(OnlyRejects) as caught:
@@ -447,7 +447,7 @@ def test_pages_of_bad_items_alone_are_not_passed_over(
 def test_a_storm_of_refusals_with_four_requests_in_flight_is_outlasted(
     database_url: str, status: int
 ) -> None:
-    with SandboxServer(Pod(rows=200, latency_ms=5.0)) as server:
+    with FaultyServer(FaultyPod(rows=200, latency_ms=5.0)) as server:
         for skip in (1, 9, 14, 30):
             server.pod.add_fault("status", status=status, times=6, skip=skip, retry_after=0)
         go(database_url, server, retry_seconds=30)
@@ -456,7 +456,7 @@ def test_a_storm_of_refusals_with_four_requests_in_flight_is_outlasted(
 
 
 def test_every_second_connection_that_breaks_is_outlasted(database_url: str) -> None:
-    with SandboxServer(Pod(rows=120)) as server:
+    with FaultyServer(FaultyPod(rows=120)) as server:
         # Twice broken JSON, since a page of which nothing else comes is given up.
         for number, fault in enumerate(("reset", "truncate", "bad_json", "reset", "truncate") * 2):
             server.pod.add_fault(fault, skip=2 * number)
@@ -465,7 +465,7 @@ def test_every_second_connection_that_breaks_is_outlasted(database_url: str) -> 
 
 
 def test_a_page_that_breaks_in_another_way_each_time_is_not_given_up(database_url: str) -> None:
-    with SandboxServer(Pod(rows=20)) as server:
+    with FaultyServer(FaultyPod(rows=20)) as server:
         for number, fault in enumerate(("reset", "reset", "bad_json")):
             server.pod.add_fault(fault, skip=number)
         go(database_url, server, retry_seconds=30)
@@ -473,7 +473,7 @@ def test_a_page_that_breaks_in_another_way_each_time_is_not_given_up(database_ur
 
 
 def test_a_token_revoked_in_the_middle_is_renewed_and_nothing_else_happens(
-    database_url: str, server: SandboxServer
+    database_url: str, server: FaultyServer
 ) -> None:
     server.pod.add_fault("after_page", do={"revoke_tokens": True}, skip=4)
     source = client(
@@ -490,7 +490,7 @@ def test_a_token_revoked_in_the_middle_is_renewed_and_nothing_else_happens(
 
 
 def test_a_password_changed_in_the_middle_is_sent_a_few_times_only(
-    database_url: str, server: SandboxServer
+    database_url: str, server: FaultyServer
 ) -> None:
     server.pod.add_fault("after_page", do={"set": {"password": "changed"}}, skip=3)
     with pytest.raises(SignInRefused):
@@ -504,10 +504,10 @@ def test_a_password_changed_in_the_middle_is_sent_a_few_times_only(
 
 
 def test_the_server_going_away_for_good_keeps_what_was_committed(database_url: str) -> None:
-    with SandboxServer(Pod(rows=ROWS)) as server:
+    with FaultyServer(FaultyPod(rows=ROWS)) as server:
         gone = threading.Event()
 
-        def leave(_: Pod) -> None:
+        def leave(_: FaultyPod) -> None:
             gone.set()
 
         server.pod.add_fault("after_page", do=leave, skip=3)

@@ -20,7 +20,8 @@ import pytest
 from oracle_sync.config.settings import SETTINGS
 from oracle_sync.definitions import build_defs
 from oracle_sync.orchestration.resources import DbResource, OracleResource
-from oracle_sync.sandbox import Pod, SandboxServer
+from oracle_sync_tests.support.faulty_pod import FaultyPod as Pod
+from oracle_sync_tests.support.faulty_pod import FaultyServer as SandboxServer
 from oracle_sync_tests.support.harness import rows, table, writer
 
 NAME = "oracle_opportunities"

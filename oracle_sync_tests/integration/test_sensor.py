@@ -33,7 +33,8 @@ from oracle_sync.oracle.client import OracleClient
 from oracle_sync.orchestration import sensors
 from oracle_sync.orchestration.resources import DbResource, OracleResource
 from oracle_sync.postgres.database import Database
-from oracle_sync.sandbox import Pod, SandboxServer
+from oracle_sync_tests.support.faulty_pod import FaultyPod as Pod
+from oracle_sync_tests.support.faulty_pod import FaultyServer as SandboxServer
 from oracle_sync_tests.support.harness import rows, run, table, writer
 
 NAME = "oracle_opportunities"

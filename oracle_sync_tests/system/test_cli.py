@@ -23,9 +23,10 @@ from typing import Any
 import pytest
 
 from oracle_sync.config.settings import DEFAULT_SYNC_NAME, SETTINGS
-from oracle_sync.sandbox import Pod, SandboxServer
 from oracle_sync_tests.support import PROJECT
 from oracle_sync_tests.support.dev import environment
+from oracle_sync_tests.support.faulty_pod import FaultyPod as Pod
+from oracle_sync_tests.support.faulty_pod import FaultyServer as SandboxServer
 from oracle_sync_tests.support.harness import rows, run, state, table
 from oracle_sync_tests.support.web import client
 

@@ -1,8 +1,4 @@
-"""Answers that break on purpose, and those that no working pod would give.
-
-Belongs here: the responses that faults call for, down to cutting the connection. Does not belong
-here: when a fault strikes (`faults.py`).
-"""
+"""Answers that break on purpose, and those that no working pod would give."""
 
 from __future__ import annotations
 
@@ -11,7 +7,7 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable
 from email.utils import formatdate
 from typing import Any
 
@@ -19,15 +15,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from oracle_sync.sandbox.faults import Fault
-from oracle_sync.sandbox.page import error_body
+from oracle_sync.sandbox.app import SIGN_IN_PAGE
+from oracle_sync.sandbox.wire import error_body
+from oracle_sync_tests.support.faults import Fault
 
-TRANSPORT = "oracle_sync.sandbox.transport"
-"""The name of the ASGI extension through which `server.py` hands over the connection."""
+TRANSPORT = "oracle_sync_tests.transport"
+"""The name of the ASGI extension that holds the connection."""
 
-SIGN_IN_PAGE = """<!DOCTYPE html><html><head><title>Oracle Fusion Cloud - Sign In</title></head>
-<body><form method="post"><input name="userid"><input name="password" type="password"></form>
-</body></html>"""
 _MAINTENANCE_PAGE = """<!DOCTYPE html><html><head><title>Scheduled Maintenance</title></head>
 <body><h1>Service Unavailable</h1><p>The service is down for maintenance.</p></body></html>"""
 _ZEROS = gzip.compress(bytes(1_000_000), 1)
@@ -35,7 +29,10 @@ _BLOCK = b"x" * 1_000_000
 
 
 class Reset(Response):
-    """Cuts the connection with no answer, so hard that the peer sees a reset."""
+    """Cuts the connection without an answer, so hard that the peer sees a reset."""
+
+    def __init__(self) -> None:
+        super().__init__(status_code=0)
 
     async def __call__(self, scope: Scope, receive: Receive, _: Send) -> None:
         """Cut, and wait until the server has noticed."""
@@ -70,26 +67,23 @@ async def _disconnected(receive: Receive) -> None:
 
 def broken_answer(fault: Fault, request: Request) -> Response:
     """Return what an answering fault sends in place of a page."""
-    options = fault.options
-    return _ANSWERS[fault.kind](options, request)
+    return _ANSWERS[fault.kind](fault.options, request)
 
 
 def _status(options: dict[str, Any], _: Request) -> Response:
     status = int(options.get("status", 500))
-    body = options.get("body")
     headers = _retry_after(options)
-    if body is not None:
-        return PlainTextResponse(body, status, headers)
+    if "body" in options:
+        return PlainTextResponse(options["body"], status, headers)
     content = error_body(status, "Stand-in fault", f"The request was answered {status} on purpose.")
     return Response(content, status, headers, "application/json")
 
 
 def _retry_after(options: dict[str, Any]) -> dict[str, str]:
-    """Seconds as a number, `date:<seconds>` for a date so far ahead, or any text as it is."""
-    after = options.get("retry_after")
-    if after is None:
+    """Return seconds as a number, `date:<seconds>` as a date so far ahead, other text as it is."""
+    if "retry_after" not in options:
         return {}
-    text = str(after)
+    text = str(options["retry_after"])
     if text.startswith("date:"):
         text = formatdate(time.time() + float(text[5:]), usegmt=True)
     return {"Retry-After": text}
@@ -130,7 +124,7 @@ def _big_body(options: dict[str, Any], _: Request) -> Response:
     count = int(options.get("mb", 100))
     head, tail = b'{"items":[],"pad":"', b'"}'
 
-    def parts() -> Iterator[bytes]:
+    async def parts() -> AsyncIterator[bytes]:
         yield head
         for _block in range(count):
             yield _BLOCK
@@ -138,7 +132,7 @@ def _big_body(options: dict[str, Any], _: Request) -> Response:
 
     length = len(head) + count * len(_BLOCK) + len(tail)
     headers = {"Content-Length": str(length)}
-    return StreamingResponse(_async(parts()), headers=headers, media_type="application/json")
+    return StreamingResponse(parts(), headers=headers, media_type="application/json")
 
 
 def _deep_json(options: dict[str, Any], _: Request) -> Response:
@@ -154,22 +148,12 @@ def _gzip_bomb(options: dict[str, Any], _: Request) -> Response:
     return Response(_ZEROS * count, headers=headers, media_type="application/json")
 
 
-async def _async(parts: Iterator[bytes]) -> Any:
-    # A plain iterator would be handed to a thread by Starlette.
-    for part in parts:
-        yield part
-
-
-def _reset(_options: dict[str, Any], _request: Request) -> Response:
-    return Reset()
-
-
-_ANSWERS = {
+_ANSWERS: dict[str, Callable[[dict[str, Any], Request], Response]] = {
     "status": _status,
     "html": _html,
     "maintenance": _maintenance,
     "redirect": _redirect,
-    "reset": _reset,
+    "reset": lambda _options, _request: Reset(),
     "text_error": _text_error,
     "echo_secret": _echo_secret,
     "total_refused": _total_refused,
