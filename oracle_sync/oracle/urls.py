@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from urllib.parse import quote
 
 from oracle_sync.config.collection import Collection
 from oracle_sync.config.settings import OracleSettings
-from oracle_sync.engine.page import Base, PageRequest
+from oracle_sync.engine.page import PageRequest
+from oracle_sync.engine.scope import EVERYTHING, Scope
+from oracle_sync.oracle.query import write_query
 
 # A finder reads `Name;variable='value',variable2='value2'`: its own `;`, `,` and `=` stay as
 # they are, and what is in the values is percent-encoded, the quotes included.
@@ -25,7 +26,12 @@ def page_url(settings: OracleSettings, collection: Collection, request: PageRequ
     """Return the URL of one page. A parameter whose setting is empty is not sent."""
     parameters = {
         "finder": settings.finder,
-        "q": _query(settings, collection, request.base),
+        "q": write_query(
+            settings.query,
+            settings.framework_version,
+            collection.key.attribute,
+            Scope(from_key=request.base.key) if request.base else EVERYTHING,
+        ),
         "fields": settings.fields,
         "orderBy": settings.order_by,
         "limit": str(request.limit),
@@ -37,18 +43,3 @@ def page_url(settings: OracleSettings, collection: Collection, request: PageRequ
         f"{name}={quote(text, safe=_LITERAL)}" for name, text in parameters.items() if text
     )
     return f"{resource_url(settings, collection)}?{query}"
-
-
-def _query(settings: OracleSettings, collection: Collection, base: Base | None) -> str:
-    """Return the q parameter: the setting, and from which key on.
-
-    Framework 1 joins conditions by semicolons; later ones take expressions, joined by `and`.
-    """
-    query, key = settings.query, collection.key.attribute
-    if base is None:
-        return query
-    if settings.framework_version in ("", "1"):
-        return ";".join(filter(None, (query.rstrip("; "), f"{key}>={base.key}")))
-    if re.search(r"\bor\b", query, re.IGNORECASE):
-        query = f"({query})"
-    return " and ".join(filter(None, (query, f"{key} >= {base.key}")))
