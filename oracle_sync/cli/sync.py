@@ -21,7 +21,7 @@ from oracle_sync.config.syncs import Sync
 from oracle_sync.errors import SyncError
 
 if TYPE_CHECKING:
-    from oracle_sync.engine.page import Batch
+    from oracle_sync.engine.rows import Batch
     from oracle_sync.engine.run import Report, Summary
 
 MANY_REQUESTS = 1_000

@@ -18,6 +18,9 @@ class Column:
     description: str = ""
 
 
+EXTRA = Column("", "extra", "jsonb", "fields asked for beyond the columns, as JSON; null: none")
+
+
 @dataclass(frozen=True)
 class Collection:
     """One Oracle collection and the table that mirrors it.
@@ -33,6 +36,11 @@ class Collection:
     columns: tuple[Column, ...]
     table: str
     removed_table: str
+
+    @property
+    def stored(self) -> tuple[Column, ...]:
+        """Return every column that holds something of Oracle's besides the key."""
+        return (*self.columns, EXTRA)
 
 
 OPPORTUNITIES = Collection(

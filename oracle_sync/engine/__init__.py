@@ -1,4 +1,5 @@
-"""The engine: pages fetched ahead, joined to one another, committed with the offset they reach.
+"""The engine: walks a collection and keeps the table equal to it.
 
-Knows neither Dagster nor HTTP nor SQL: it takes a source of pages and a store for rows.
+It knows a source of pages and a store of rows, both as interfaces. HTTP, SQL and Dagster do not
+belong here.
 """

@@ -1,7 +1,6 @@
-"""Paging by key: which row the requests of a walk count from, so that no offset grows deep.
+"""Choose the row that the requests of a walk count from when paging by key.
 
-Belongs here: choosing a base, and finding out whether the server takes one. Does not belong here:
-the pages (`pager.py`), and how a base is written into a URL (`oracle/recipe.py`).
+So that no offset grows deep, which slows some pods down.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from oracle_sync.engine.page import Base
+from oracle_sync.engine.source import Base
 from oracle_sync.errors import SourceError
 
 REBASE_ROWS = 5_000
@@ -20,12 +19,12 @@ _NUMBER = re.compile(r"0|[1-9][0-9]{0,37}")
 
 
 def base_at(key: str | None, offset: int) -> Base | None:
-    """The row as a base, if it can be one."""
+    """Return the row as a base, if it can be one."""
     return Base(key, offset) if key and _NUMBER.fullmatch(key) else None
 
 
 class Bases:
-    """The base of one walk. `row_at` gets the token of the row at an offset, counted from a base.
+    """The base of one walk. `row_at` returns the token of the row at an offset, from a base.
 
     Where the server turns out not to count from a base, there is none from then on.
     """
@@ -38,11 +37,11 @@ class Bases:
         """Why there is none although one is wanted."""
 
     def choose(self, offset: int, last: int, anchor: str | None) -> Base | None:
-        """The base for a request at `offset`, while the anchor, at `last`, is the latest row."""
+        """Return the base for a request at `offset`; the anchor, at `last`, is the latest row."""
         start = self._base.offset if self._base else 0
         if self._wanted and offset - start > REBASE_ROWS:
             base = base_at(anchor, last)
-            if base and (self._base or self._accepted(base)):
+            if base and (self._base or self._works(base)):
                 self._base = base
         return self._base
 
@@ -50,19 +49,19 @@ class Bases:
         """Count from the first row again: rows have moved, or may have."""
         self._base = None
 
-    def _accepted(self, base: Base) -> bool:
+    def _works(self, base: Base) -> bool:
         try:
             if self._row_at(base.offset, base) == base.key:
                 return True
             if self._row_at(base.offset, None) != base.key:
-                # It has just gone, or moved, which the next page will tell.
+                # It has just gone, or moved, which the next page will show.
                 return False
             reason = f"asked for the rows from key {base.key} on, it begins with another one."
         except SourceError as error:
             reason = str(error)
         self._wanted = False
         self.warning = (
-            f"The server does not page by key, and this run went on by offset: {reason} "
+            f"The server does not page by key, so this run continued by offset: {reason} "
             "Set ORACLE_SYNC_PAGING=offset."
         )
         return False

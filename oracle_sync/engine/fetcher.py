@@ -1,8 +1,4 @@
-"""Threads that fetch pages ahead, and how many of them may work at a time.
-
-Belongs here: requests in flight. Does not belong here: which page to ask for, or what to make
-of it.
-"""
+"""Fetch pages on threads, and decide how many of them may work at a time."""
 
 from __future__ import annotations
 
@@ -10,7 +6,7 @@ import queue
 import threading
 from concurrent.futures import Future
 
-from oracle_sync.engine.page import Page, PageRequest, Source
+from oracle_sync.engine.source import Page, PageRequest, Source
 
 
 class Fetcher:
@@ -63,8 +59,8 @@ class Fetcher:
 class Window:
     """How many pages may be asked for and not yet committed: never above `most`.
 
-    Begins at one, since most runs are incremental and end with the first page; doubles while full
-    pages come; halves when the server says 429 or 503, or when its answers become slow.
+    Begins at one, since most runs are incremental and end with the first page; grows with each
+    good page; halves when the server says 429 or 503, or when its answers become slow.
     """
 
     SLOWER = 4.0
@@ -77,10 +73,11 @@ class Window:
 
     @property
     def size(self) -> int:
+        """Return how many pages may be asked for and not yet committed now."""
         return max(1, int(self._size))
 
     def open(self) -> None:
-        """Use all there is: the number of pages to come is known."""
+        """Use the whole window at once: the number of pages to come is known."""
         self._size = float(self.most)
 
     def observe(self, page: Page) -> None:

@@ -1,14 +1,12 @@
-"""One small request that tells whether the source has moved on from where a sync stands.
-
-Belongs here: the question and its answer. Does not belong here: what to do about it.
-"""
+"""Ask, with one small request, whether the source has moved on from where a sync stands."""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
 
-from oracle_sync.engine.page import PageRequest, Source, read_items
+from oracle_sync.engine.items import read_items
+from oracle_sync.engine.source import PageRequest, Source
 from oracle_sync.engine.store import State
 
 

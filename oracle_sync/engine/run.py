@@ -1,29 +1,22 @@
-"""One sync from the stored offset to the end of the collection, a full refresh where one is due.
-
-Belongs here: what a run does and in which order. Does not belong here: how a page is fetched
-or joined (`pager.py`), and how rows are written (the store).
-"""
+"""Run one sync from the stored offset to the end of the collection; refresh where that is due."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import suppress
 from dataclasses import dataclass, field
 
-from oracle_sync.engine.page import Batch, PageRequest, Source, read_items
+from oracle_sync.engine.commits import Commits
+from oracle_sync.engine.items import read_items
 from oracle_sync.engine.pager import Pager
+from oracle_sync.engine.rows import Batch
+from oracle_sync.engine.source import PageRequest, Source
 from oracle_sync.engine.store import Store, Written
 from oracle_sync.errors import OnlyRejects, RowsMoved, SyncError
 
 MAX_REFRESHES = 3
 """Full refreshes that one run tries while the collection keeps moving under it."""
-
-
-INTERRUPT_SECONDS = 10.0
-"""How long an interrupted run waits for a commit that is under way."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +55,7 @@ class Summary:
 
     @property
     def rate(self) -> float:
+        """Return the rows received per second."""
         return self.received / self.seconds if self.seconds > 0 else 0.0
 
 
@@ -75,7 +69,7 @@ def run_sync(
     options: Options,
     report: Report = lambda _summary, _batch: None,
 ) -> Summary:
-    """Bring the table up to date, and say what was done.
+    """Bring the table up to date, and return what was done.
 
     Raises:
         SyncError: saying what happened and, in `kept`, what is safely stored.
@@ -91,13 +85,7 @@ def run_sync(
 
 
 class _Run:
-    def __init__(
-        self,
-        source: Source,
-        store: Store,
-        options: Options,
-        report: Report,
-    ) -> None:
+    def __init__(self, source: Source, store: Store, options: Options, report: Report) -> None:
         self._source = source
         self._store = store
         self._options = options
@@ -160,7 +148,7 @@ class _Run:
         self._store.begin_refresh(reason)
 
     def _walk(self) -> None:
-        """Go from the stored offset to the end, from the start again where rows have moved."""
+        """Walk from the stored offset to the end; from the start again where rows have moved."""
         while True:
             self._adopt()
             pager = Pager(
@@ -180,38 +168,25 @@ class _Run:
             finally:
                 pager.close()
                 self.summary.shifts += pager.shifts
-                warning = pager.bases.warning
-                if warning and warning not in self.summary.warnings:
-                    self.summary.warnings.append(warning)
+                if pager.warning and pager.warning not in self.summary.warnings:
+                    self.summary.warnings.append(pager.warning)
 
     def _commit_all(self, pager: Pager) -> None:
         """Commit batch after batch, each while the next one is fetched and read."""
-        writer = ThreadPoolExecutor(1, "oracle-sync-commit")
-        batch: Batch | None = None
-
-        def settle() -> None:
-            if pager.writing is not None and batch is not None:
-                # An interrupt here leaves it for the end, where it is waited for.
-                written = pager.writing.result()
-                pager.writing = None
-                self._account(written, batch, pager)
-
+        commits = Commits(self._store, lambda written, batch: self._account(written, batch, pager))
         try:
-            for following in pager.batches():
-                settle()
-                batch = following
-                pager.writing = writer.submit(self._store.commit, batch)
-            settle()
+            complete = False
+            while not complete:
+                batch = pager.next(commits.under_way)
+                complete = batch.complete
+                commits.begin(batch)
+            commits.settle()
         except SyncError:
-            # What was handed over before is stored, and told, first.
-            settle()
+            # What was handed over before is stored, and reported, first.
+            commits.settle()
             raise
         finally:
-            # Only after an interrupt or a failed commit is there still one.
-            if pager.writing is not None and wait([pager.writing], INTERRUPT_SECONDS).done:
-                with suppress(SyncError):
-                    settle()
-            writer.shutdown(wait=False)
+            commits.close()
 
     def _adopt(self) -> None:
         """Find the anchor of a state that has none: one that the script left, or set by hand.

@@ -1,8 +1,4 @@
-"""What the engine needs of a database: the state it starts from, and a writer.
-
-Belongs here: values and the interface. Does not belong here: SQL; `oracle_sync.postgres` has the
-one implementation.
-"""
+"""Define what the engine needs of a database: the state it starts from, and a writer."""
 
 from __future__ import annotations
 
@@ -11,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from oracle_sync.engine.page import Batch, Reject
+from oracle_sync.engine.rows import Batch, Reject
 
 
 @dataclass(frozen=True)
@@ -60,25 +56,25 @@ class Store(Protocol):
         """Write rows and the offset that follows them, both or neither."""
 
     def contains(self, key: str) -> bool:
-        """Whether the table holds a row."""
+        """Return whether the table holds a row."""
 
     def missing(self) -> int:
-        """Items that the offset counts and that are neither stored nor set aside.
+        """Return how many items the offset counts that are neither stored nor set aside.
 
-        Told of an adopted anchor only, until the next refresh; else 0.
+        Counted after an anchor was adopted only, until the next refresh; else 0.
         """
 
     def adopt(self, anchor: str) -> None:
         """Take the row found before the offset as the anchor of a state that has none."""
 
     def begin_refresh(self, reason: str) -> None:
-        """Go back to offset 0, to note from there which rows are met."""
+        """Return to offset 0, to note from there which rows are met."""
 
     def finish_refresh(self, limit: int) -> int:
-        """Move away the rows that were not met, if they are within `limit` percent."""
+        """Move the rows away that were not met, if they are within `limit` percent."""
 
     def set_aside(self, rejects: Sequence[Reject]) -> None:
         """Keep rejected items without moving the offset."""
 
     def note(self, *, error: str | None = None, total: int | None = None) -> None:
-        """Say how the run ended."""
+        """Record how the run ended."""

@@ -9,7 +9,9 @@ from oracle_sync.config.collection import Collection
 from oracle_sync.config.settings import MAX_BATCH_SIZE, OracleSettings, Settings
 from oracle_sync.config.syncs import Sync
 from oracle_sync.engine.bases import base_at
-from oracle_sync.engine.page import Page, PageRequest, Rows, read_items
+from oracle_sync.engine.items import read_items
+from oracle_sync.engine.rows import Rows
+from oracle_sync.engine.source import Page, PageRequest
 from oracle_sync.errors import SyncError
 from oracle_sync.oracle.client import OracleClient
 from oracle_sync.postgres.database import database_of

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from oracle_sync.engine.exact_json import read_json
-from oracle_sync.engine.page import Batch, Rows, read_items
+from oracle_sync.engine.items import read_items
+from oracle_sync.engine.rows import Batch, Rows
 from oracle_sync.postgres.connection import many
 from oracle_sync.postgres.database import Database
 from oracle_sync.postgres.writer import Writer
@@ -82,7 +83,6 @@ def _replay_one(
             complete=state.complete,
             keys=rows.keys,
             values=rows.values,
-            extras=rows.extras,
         )
     )
     # After a kill before this line, the next replay finds the row and closes the item.

@@ -9,7 +9,7 @@ from urllib3.exceptions import InvalidHeader
 from urllib3.util.retry import Retry
 
 from oracle_sync.engine.exact_json import read_json
-from oracle_sync.engine.page import Page, PageRequest
+from oracle_sync.engine.source import Page, PageRequest
 from oracle_sync.errors import BadAnswer, Reaction, SignInRefused, from_status, reaction
 from oracle_sync.oracle.failures import BAD_BODY_ATTEMPTS, LOOK
 from oracle_sync.oracle.retries import Again

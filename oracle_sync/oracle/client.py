@@ -11,7 +11,7 @@ from requests.auth import AuthBase
 
 from oracle_sync.config.collection import Collection
 from oracle_sync.config.settings import OracleSettings
-from oracle_sync.engine.page import Page, PageRequest
+from oracle_sync.engine.source import Page, PageRequest
 from oracle_sync.errors import RequestRefused, SignInRefused
 from oracle_sync.oracle.answers import read_answer, read_page
 from oracle_sync.oracle.retries import Retries

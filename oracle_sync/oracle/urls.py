@@ -6,8 +6,8 @@ from urllib.parse import quote
 
 from oracle_sync.config.collection import Collection
 from oracle_sync.config.settings import OracleSettings
-from oracle_sync.engine.page import PageRequest
 from oracle_sync.engine.scope import EVERYTHING, Scope
+from oracle_sync.engine.source import PageRequest
 from oracle_sync.oracle.query import write_query
 
 # A finder reads `Name;variable='value',variable2='value2'`: its own `;`, `,` and `=` stay as

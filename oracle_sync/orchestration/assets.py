@@ -14,8 +14,8 @@ from pydantic import Field
 
 from oracle_sync.config.settings import MAX_BATCH_SIZE, Settings
 from oracle_sync.config.syncs import PLAIN, Sync, checked_name
-from oracle_sync.engine.page import Batch
 from oracle_sync.engine.probe import Probe, probe
+from oracle_sync.engine.rows import Batch
 from oracle_sync.engine.run import Options, Report, Summary, run_sync
 from oracle_sync.errors import SettingError, SyncError
 from oracle_sync.oracle.client import OracleClient

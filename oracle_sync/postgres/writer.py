@@ -17,7 +17,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from oracle_sync.config.collection import Collection
-from oracle_sync.engine.page import Batch, Reject
+from oracle_sync.engine.rows import Batch, Reject
 from oracle_sync.engine.store import State, Written
 from oracle_sync.errors import RemovalHeld, StoreRefused, SyncError
 from oracle_sync.postgres import statements
@@ -336,16 +336,9 @@ def _removable(rows: int, limit: int) -> int:
 
 def _distinct(batch: Batch) -> tuple[list[str], list[str | None], list[str | None]]:
     """The batch's columns without all but the last of each key: an upsert takes none twice."""
-    if not any(batch.extras):
-        rows = dict(zip(batch.keys, batch.values, strict=True))
-        return list(rows), list(rows.values()), []
-    last = {key: position for position, key in enumerate(batch.keys)}
-    chosen = list(last.values())
-    return (
-        list(last),
-        [batch.values[i] for i in chosen],
-        [batch.extras[i] for i in chosen],
-    )
+    rows = dict(zip(batch.keys, batch.values, strict=True))
+    extras = [values[1] for values in rows.values()]
+    return list(rows), [values[0] for values in rows.values()], extras if any(extras) else []
 
 
 def _rejects_json(rejects: Sequence[Reject]) -> str:

@@ -13,14 +13,15 @@ from typing import Any
 import pytest
 
 from oracle_sync.engine import bases
-from oracle_sync.engine.page import Base, Batch, Page, PageRequest
+from oracle_sync.engine.rows import Batch
+from oracle_sync.engine.source import Base, Page, PageRequest
 from oracle_sync.errors import RowsMoved, Unavailable
 from oracle_sync_tests.support.faulty_pod import FaultyPod as Pod
 from oracle_sync_tests.support.faulty_pod import FaultyServer as SandboxServer
 from oracle_sync_tests.support.harness import removed, run, state, table
 from oracle_sync_tests.support.source import Hook, ListSource
+from oracle_sync_tests.support.walks import batches_of, walk, walking
 from oracle_sync_tests.support.web import client
-from oracle_sync_tests.unit.test_pager import walk, walking
 
 NEAR = 20
 
@@ -102,7 +103,7 @@ def test_a_small_collection_is_read_as_by_offset() -> None:
 def test_with_several_requests_in_flight_distances_stay_bounded(concurrency: int) -> None:
     source = by_key(2_000, latency=0.001)
     with walking(source, concurrency=concurrency) as pager:
-        batches = list(pager.batches())
+        batches = list(batches_of(pager))
     assert keys(batches) == set(source.table())
     bound = max(NEAR, concurrency * 6) + 6
     assert [r for r in source.asked if r.distance > bound] == [PageRequest(1_999, 6)]
@@ -151,7 +152,7 @@ def test_a_server_that_does_not_say_has_more_is_walked_to_the_end() -> None:
 def test_the_end_is_confirmed_by_one_request_where_no_total_is_known() -> None:
     source = by_key(300, total=lambda rows: None)
     with walking(source, concurrency=4) as pager:
-        list(pager.batches())
+        list(batches_of(pager))
     assert [request.offset for request in source.asked if request.distance > NEAR + 4 * 6] == [299]
 
 
@@ -211,7 +212,7 @@ def test_rows_without_a_key_that_come_after_all_others_are_not_left_out(batch_si
     source.by_key = True
     source.items[source.keys[-1]] = {"OptyId": None, "OptyNumber": "bad"}
     with walking(source, batch_size=batch_size) as pager:
-        batches = list(pager.batches())
+        batches = list(batches_of(pager))
     assert (batches[-1].offset_after, sum(len(batch.rejects) for batch in batches)) == (100, 1)
     assert not any(batch.shift for batch in batches)
 
@@ -253,8 +254,8 @@ def test_a_row_that_goes_while_it_is_tried_as_a_base_is_no_reason_to_give_up() -
 
     source.on_request = hook
     with walking(source) as pager:
-        batches = list(pager.batches())
-    assert pager.bases.warning == ""
+        batches = list(batches_of(pager))
+    assert pager.warning == ""
     assert keys(batches) >= set(source.table())
     assert len({request.base for request in source.asked}) > 5
 
@@ -304,7 +305,7 @@ def test_after_a_repair_another_base_is_chosen_and_nothing_is_repaired_twice() -
     source.on_request = on(40, move)
     with walking(source) as pager:
         batches = []
-        for batch in pager.batches():
+        for batch in batches_of(pager):
             batches.append(batch)
             anchors.append(str(batch.anchor))
     assert [bool(batch.shift) for batch in batches].count(True) == 1

@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from oracle_sync.engine.page import Base, Page, PageRequest
+from oracle_sync.engine.source import Base, Page, PageRequest
 from oracle_sync.errors import (
     BadAnswer,
     RequestRefused,

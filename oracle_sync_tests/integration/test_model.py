@@ -28,8 +28,9 @@ from hypothesis.stateful import (
 )
 
 from oracle_sync.engine import bases
-from oracle_sync.engine.page import Batch, PageRequest
+from oracle_sync.engine.rows import Batch
 from oracle_sync.engine.run import Options, Summary, run_sync
+from oracle_sync.engine.source import PageRequest
 from oracle_sync.engine.store import Written
 from oracle_sync.errors import (
     Fenced,
@@ -335,8 +336,7 @@ class Machine(RuleBasedStateMachine):
                 pages=1,
                 complete=True,
                 keys=[str(key)],
-                values=["never"],
-                extras=[None],
+                values=[("never", None)],
             )
             acts: list[Callable[[], object]] = [
                 lambda: orphan.commit(late),

@@ -18,7 +18,7 @@ import psycopg2.extensions
 import pytest
 
 from oracle_sync.config.collection import OPPORTUNITIES
-from oracle_sync.engine.page import Batch, Reject
+from oracle_sync.engine.rows import Batch, Reject
 from oracle_sync.engine.run import Options, run_sync
 from oracle_sync.errors import (
     Fenced,
@@ -47,8 +47,7 @@ def batch(before: int, *keys: str, values: list[str | None] | None = None, **mor
         "pages": 1,
         "complete": False,
         "keys": list(keys),
-        "values": values or [f"N{key}" for key in keys],
-        "extras": [None] * len(keys),
+        "values": [(value, None) for value in values or [f"N{key}" for key in keys]],
     }
     return Batch(**(fields | more))
 

@@ -11,8 +11,8 @@ from typing import Any
 import psycopg2
 
 from oracle_sync.config.collection import OPPORTUNITIES
-from oracle_sync.engine.page import Source
 from oracle_sync.engine.run import Options, Report, Summary, run_sync
+from oracle_sync.engine.source import Source
 from oracle_sync.postgres.writer import Writer
 
 NAME = "opportunities"

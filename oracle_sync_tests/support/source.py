@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from oracle_sync.config.collection import OPPORTUNITIES
-from oracle_sync.engine.page import Page, PageRequest
+from oracle_sync.engine.source import Page, PageRequest
 from oracle_sync.errors import RequestRefused, TooSlow
 
 FIRST_ID = 300_000_000_000_000

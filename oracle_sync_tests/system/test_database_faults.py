@@ -17,7 +17,7 @@ import psycopg2
 import pytest
 
 from oracle_sync.config.collection import OPPORTUNITIES
-from oracle_sync.engine.page import Batch
+from oracle_sync.engine.rows import Batch
 from oracle_sync.engine.run import Options, Report, Summary, run_sync
 from oracle_sync.errors import StoreError, StoreRefused, StoreUnavailable, SyncError
 from oracle_sync.postgres import connection

@@ -1,48 +1,18 @@
-"""One walk without a database: which pages are asked for, what is joined, where it ends.
-
-Belongs here: `Pager`, `Fetcher`, `Window`. Does not belong here: what is done with the batches.
-"""
+"""One walk without a database: which pages are asked for, what is joined, where it ends."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from oracle_sync.config.collection import OPPORTUNITIES
 from oracle_sync.engine.fetcher import Fetcher, Window
-from oracle_sync.engine.page import Batch, Page, PageRequest
-from oracle_sync.engine.pager import Pager
+from oracle_sync.engine.rows import Batch
+from oracle_sync.engine.source import Page, PageRequest
 from oracle_sync.errors import RowsMoved, Unavailable
 from oracle_sync_tests.support.source import ListSource
-
-
-@contextmanager
-def walking(
-    source: ListSource,
-    offset: int = 0,
-    anchor: str | None = None,
-    batch_size: int = 5,
-    concurrency: int = 1,
-) -> Iterator[Pager]:
-    pager = Pager(
-        source,
-        offset=offset,
-        anchor=anchor,
-        batch_size=batch_size,
-        concurrency=concurrency,
-    )
-    try:
-        yield pager
-    finally:
-        pager.close()
-
-
-def walk(source: ListSource, offset: int = 0, anchor: str | None = None) -> list[Batch]:
-    with walking(source, offset, anchor) as pager:
-        return list(pager.batches())
+from oracle_sync_tests.support.walks import batches_of, walk, walking
 
 
 def test_each_request_but_the_first_overlaps_by_one_row() -> None:
@@ -60,7 +30,7 @@ def test_only_the_first_request_asks_for_the_total() -> None:
 def test_batches_follow_one_another_and_the_last_alone_is_complete() -> None:
     source = ListSource(148)
     with walking(source, concurrency=4) as pager:
-        batches = list(pager.batches())
+        batches = list(batches_of(pager))
     reached = 0
     for batch in batches:
         assert batch.offset_before == reached
@@ -98,18 +68,18 @@ def test_resuming_beyond_the_end_is_refused() -> None:
 def test_pages_after_the_likely_end_are_not_asked_for() -> None:
     source = ListSource(20)
     with walking(source, concurrency=8) as pager:
-        list(pager.batches())
+        list(batches_of(pager))
     assert max(request.offset for request in source.asked) <= 20
     assert source.requests <= 6
 
 
-def test_a_capped_walk_goes_on_with_the_limit_of_the_server() -> None:
+def test_a_capped_walk_continues_with_the_limit_of_the_server() -> None:
     source = ListSource(50, cap=3)
     walk(source)
     assert [r.limit for r in source.asked] == [5] + [3] * (source.requests - 1)
 
 
-def test_a_deletion_in_the_middle_is_found_again_and_told() -> None:
+def test_a_deletion_in_the_middle_is_found_again_and_reported() -> None:
     source = ListSource(40)
     source.on_request = lambda n, request: source.delete(0) if n == 4 else None
     batches = walk(source)
@@ -124,7 +94,7 @@ def test_what_came_before_an_error_is_given_out_first() -> None:
     source.errors = [None] * 3 + [Unavailable("503")] * 50
     found: list[Batch] = []
     with walking(source, concurrency=4) as pager, pytest.raises(Unavailable):
-        found.extend(pager.batches())
+        found.extend(batches_of(pager))
     assert sum(batch.received for batch in found) >= 5
 
 
@@ -132,7 +102,7 @@ def test_nothing_is_asked_for_before_iterating_nor_after_closing() -> None:
     source = ListSource(60)
     with walking(source, concurrency=4) as pager:
         assert source.requests == 0
-        next(pager.batches())
+        next(batches_of(pager))
     threads = [t for t in threading.enumerate() if t.name.startswith("oracle-fetch")]
     for thread in threads:
         thread.join(5)

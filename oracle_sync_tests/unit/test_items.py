@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from oracle_sync.config.collection import OPPORTUNITIES
-from oracle_sync.engine.page import MAX_KEY_LENGTH, Batch, Page, PageRequest, Rows, read_items
+from oracle_sync.engine.items import MAX_KEY_LENGTH, read_items
+from oracle_sync.engine.rows import Batch, Rows
+from oracle_sync.engine.source import Page, PageRequest
 
 
 def read(*items: Any, offset: int = 0) -> Rows:
@@ -36,7 +38,8 @@ def read(*items: Any, offset: int = 0) -> Rows:
 )
 def test_a_key_is_stored_as_the_text_of_its_number(key: Any, text: str) -> None:
     rows = read({"OptyId": key, "OptyNumber": "N"})
-    assert (rows.tokens, rows.keys, rows.values, rows.rejects) == ([text], [text], ["N"], [])
+    assert (rows.tokens, rows.keys, rows.rejects) == ([text], [text], [])
+    assert rows.values == [("N", None)]
 
 
 def test_integers_and_strings_may_mix_in_a_page() -> None:
@@ -56,12 +59,12 @@ def test_integers_and_strings_may_mix_in_a_page() -> None:
     ],
 )
 def test_a_number_is_stored_as_text_and_null_stays_null(value: Any, text: str | None) -> None:
-    assert read({"OptyId": 1, "OptyNumber": value}).values == [text]
+    assert read({"OptyId": 1, "OptyNumber": value}).values == [(text, None)]
 
 
 def test_a_missing_number_is_null() -> None:
     rows = read({"OptyId": 1})
-    assert (rows.keys, rows.values, rows.rejects) == (["1"], [None], [])
+    assert (rows.keys, rows.values, rows.rejects) == (["1"], [(None, None)], [])
 
 
 @pytest.mark.parametrize(
@@ -100,7 +103,7 @@ def test_an_item_that_cannot_be_stored_is_kept_raw_among_good_ones(item: Any) ->
     good = {"OptyId": 5, "OptyNumber": "N"}
     rows = read(good, item, {"OptyId": 6, "OptyNumber": None}, offset=40)
     assert rows.keys == ["5", "6"]
-    assert rows.values == ["N", None]
+    assert rows.values == [("N", None), (None, None)]
     assert [rows.tokens[0], rows.tokens[2]] == ["5", "6"]
     (reject,) = rows.rejects
     assert reject.offset == 41
@@ -121,20 +124,20 @@ def test_further_fields_are_kept_as_json_without_links() -> None:
     links = [{"rel": "self", "href": "https://pod/1"}]
     nested = {"OptyId": 1, "OptyNumber": "N", "links": links, "Name": "Ä", "Team": [{"a": None}]}
     rows = read(nested, {"OptyId": 2, "OptyNumber": "N", "links": links})
-    assert json.loads(rows.extras[0] or "") == {"Name": "Ä", "Team": [{"a": None}]}
-    assert rows.extras[1] is None
+    assert json.loads(rows.values[0][1] or "") == {"Name": "Ä", "Team": [{"a": None}]}
+    assert rows.values[1] == ("N", None)
 
 
 def test_text_that_only_looks_like_an_escaped_nul_is_stored() -> None:
     rows = read({"OptyId": 1, "OptyNumber": "N", "Path": r"C:\u0000"})
     assert not rows.rejects
-    assert json.loads(rows.extras[0] or "") == {"Path": r"C:\u0000"}
+    assert json.loads(rows.values[0][1] or "") == {"Path": r"C:\u0000"}
 
 
 def test_an_id_twice_in_a_page_gives_two_tokens() -> None:
     rows = read({"OptyId": 1, "OptyNumber": "a"}, {"OptyId": 1, "OptyNumber": "b"})
     assert rows.tokens == ["1", "1"]
-    assert rows.values == ["a", "b"]
+    assert rows.values == [("a", None), ("b", None)]
 
 
 def test_an_empty_page_gives_empty_columns() -> None:
@@ -147,7 +150,6 @@ def test_the_fast_and_the_slow_way_read_alike() -> None:
     fast = read(*plain)
     assert slow.keys == fast.keys
     assert slow.values == fast.values
-    assert slow.extras == fast.extras
 
 
 @pytest.mark.parametrize(
@@ -161,9 +163,9 @@ def test_a_page_is_full_by_the_limit_that_the_server_used(
 
 
 def test_a_batch_takes_in_the_one_that_follows_and_leaves_its_columns_alone() -> None:
-    first = Batch(0, 2, "2", 2, 1, False, None, ["1", "2"], [None, None], [None, None])
+    first = Batch(0, 2, "2", 2, 1, False, None, ["1", "2"], [("a",), ("b",)])
     keys = first.keys
-    first.append(Batch(2, 3, "3", 1, 1, True, "moved", ["2", "3"], [None, "c"], [None, None]))
+    first.append(Batch(2, 3, "3", 1, 1, True, "moved", ["2", "3"], [("b",), ("c",)]))
     assert (first.offset_before, first.offset_after, first.anchor) == (0, 3, "3")
     assert (first.received, first.pages, first.complete, first.shift) == (3, 2, True, "moved")
     assert first.keys == ["1", "2", "2", "3"]

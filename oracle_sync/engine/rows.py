@@ -1,0 +1,66 @@
+"""Define what the engine hands to the store: rows as a key and values, rejects, and batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+Values = tuple[str | None, ...]
+"""What a row holds besides its key, in the order of `Collection.stored`."""
+
+
+@dataclass(frozen=True)
+class Reject:
+    """An item that can't be stored: its raw JSON, where it was, why, and its key if it has one."""
+
+    offset: int
+    raw: str
+    reason: str
+    key: str | None = None
+
+
+@dataclass
+class Rows:
+    """The items of a page: keys, and the values of each, and the items that can't be stored.
+
+    `tokens` identifies each item in order, rejects included: the key, or a hash of the item
+    where it has none. Two pages are joined by comparing tokens.
+    """
+
+    tokens: list[str]
+    keys: list[str] = field(default_factory=list)
+    values: list[Values] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+
+
+@dataclass
+class Batch:
+    """Rows of one or more joined pages, and the offset that they move the sync to.
+
+    `received` counts new items, without those that only repeat what was committed. `anchor` is
+    the token of the last item before `offset_after`. `complete` says that nothing followed;
+    `shift` says how rows had moved, so that a full refresh is due after this walk.
+    """
+
+    offset_before: int
+    offset_after: int
+    anchor: str | None
+    received: int
+    pages: int
+    complete: bool
+    shift: str | None = None
+    keys: list[str] = field(default_factory=list)
+    values: list[Values] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+
+    def append(self, other: Batch) -> None:
+        """Take in the batch that follows this one."""
+        self.offset_after = other.offset_after
+        self.anchor = other.anchor
+        self.received += other.received
+        self.pages += other.pages
+        self.complete = other.complete
+        self.shift = self.shift or other.shift
+        # New lists: the old ones may be the pager's memory of this walk as well.
+        self.keys = self.keys + other.keys
+        self.values = self.values + other.values
+        self.rejects = self.rejects + other.rejects
