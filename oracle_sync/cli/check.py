@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
 
+from oracle_sync.config.settings import warnings
 from oracle_sync.config.syncs import declared, find
 
 MARKS = {True: "ok  ", False: "FAIL", None: "warn"}
@@ -20,6 +22,9 @@ def check(sync_name: str | None) -> None:
     from oracle_sync.operations.check import preflight
 
     syncs = declared() if sync_name is None else [find(sync_name)]
+    mistakes = (*warnings(os.environ), *(text for sync in syncs for text in sync.warnings))
+    for mistake in dict.fromkeys(mistakes):
+        click.echo(f"{MARKS[None]}  {'settings':<{WIDTH}}  {mistake}")
     failed = 0
     for sync in syncs:
         if len(syncs) > 1:

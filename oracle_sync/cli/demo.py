@@ -46,14 +46,16 @@ def run_demo(*, once: bool, port: int, say: Callable[[str], object]) -> int:
         )
         from oracle_sync.cli.dev import serve_ui
 
+        # Dagster's processes read the .env of their folder, and prefer it to the environment.
+        os.environ["DAGSTER_HOME"] = str(home / "dagster")
+        os.chdir(home)
         return serve_ui("127.0.0.1", port, say)
 
 
 def _only_demo_settings(home: Path, url: str, user: str, password: str) -> None:
     for setting in SETTINGS:
-        # Set, and not only removed: a .env file would fill the gap with real ones.
-        os.environ[setting.name] = setting.default
-        os.environ.pop(f"{setting.name}_FILE", None)
+        for name in setting.names:
+            os.environ.pop(name, None)
     os.environ.pop("DAGSTER_HOME", None)
     os.environ |= {
         "ORACLE_BASE_URL": url,

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import requests
 
+from oracle_sync.config.environment import demand_agreement
 from oracle_sync.config.settings import load
 from oracle_sync.errors import SettingError
 from oracle_sync.orchestration.instance import dagster_home, dagster_url
@@ -45,6 +46,7 @@ def serve_ui(host: str, port: int, say: Callable[[str], object]) -> int:
         SettingError: if the port is taken.
     """
     _demand_free(host, port)
+    demand_agreement()
     settings = load()
     # Made here, before Dagster's processes all want it at once; and this process holds the
     # embedded server until they have ended.

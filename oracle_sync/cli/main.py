@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,15 @@ from oracle_sync.cli.moves import replay, reset, rewind
 from oracle_sync.cli.options import fail, sync_name_option
 from oracle_sync.cli.servers import demo, dev, sandbox
 from oracle_sync.cli.state import history, status
-from oracle_sync.config.settings import MAX_BATCH_SIZE
+from oracle_sync.config.environment import load_env_file
+from oracle_sync.config.settings import BATCH_SIZE, PERCENT, warnings
 from oracle_sync.config.syncs import find
 from oracle_sync.errors import SyncError
 
 INTERRUPTED = 130
+
+WITHOUT_SETTINGS = ("sandbox", "demo")
+"""Commands that use nothing of the user's."""
 
 
 class _Group(click.Group):
@@ -40,17 +45,23 @@ def cli(context: click.Context) -> None:
 
     Without a command: sync.
     """
+    if context.invoked_subcommand not in WITHOUT_SETTINGS:
+        mistakes = load_env_file()
+        if context.invoked_subcommand != "check":  # which shows them in its list
+            mistakes += warnings(os.environ)
+        for mistake in mistakes:
+            click.echo(f"Warning: {mistake}", err=True)
     if context.invoked_subcommand is None:
         context.invoke(sync)
 
 
 @cli.command()
-@click.argument("batch_size", type=click.IntRange(1, MAX_BATCH_SIZE), required=False)
+@click.argument("batch_size", type=click.IntRange(BATCH_SIZE.low, BATCH_SIZE.high), required=False)
 @sync_name_option
 @click.option("--full-refresh", is_flag=True, help="Walk from 0; move rows that are gone away.")
 @click.option(
     "--removal-limit",
-    type=click.IntRange(0, 100),
+    type=click.IntRange(PERCENT.low, PERCENT.high),
     help="Percent of the table that a full refresh may remove; 100 confirms.",
 )
 def sync(

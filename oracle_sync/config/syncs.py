@@ -1,40 +1,32 @@
-"""Which syncs there are: the one that the environment describes, or those of a file.
-
-Belongs here: reading `oracle_sync.toml`, and the names that follow from a sync's own. Does not
-belong here: what a setting means (`settings.py`).
-"""
+"""Which syncs there are: the one that the environment describes, or those of `oracle_sync.toml`."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from oracle_sync.config.collection import OPPORTUNITIES, Collection
+from oracle_sync.config.files import exposure, read_text
+from oracle_sync.config.names import nearest
 from oracle_sync.config.settings import (
     DEFAULT_SYNC_NAME,
     SETTINGS,
+    SYNC_FILE,
     Settings,
-    environment,
     load,
-    read,
 )
-from oracle_sync.errors import SettingError
+from oracle_sync.errors import SettingError, clean
+
+MAX_SYNC_FILE = 1024 * 1024
+"""Bytes of a file of syncs; a section has a few hundred."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _TAKEN = re.compile(r"pg_.*|public|dagster|information_schema")
 
-# One Dagster serves all syncs, from one folder.
-_SHARED = {
-    "ORACLE_SYNC_FILE",
-    "ORACLE_SYNC_HOME",
-    "ORACLE_SYNC_ALERT_WEBHOOK",
-    "ORACLE_SYNC_ALERT_WEBHOOK_FILE",
-    "DAGSTER_DATABASE_URL",
-    "DAGSTER_DATABASE_URL_FILE",
-}
 _CREDENTIALS = (
     "ORACLE_USER",
     "ORACLE_PASSWORD",
@@ -44,6 +36,8 @@ _CREDENTIALS = (
     "ORACLE_CLIENT_SECRET",
     "ORACLE_SCOPE",
 )
+_PER_SYNC = {name for setting in SETTINGS if not setting.shared for name in setting.names}
+_SECRET = {setting.name for setting in SETTINGS if setting.secret}
 
 
 @dataclass(frozen=True)
@@ -53,62 +47,66 @@ class Sync:
     name: str = DEFAULT_SYNC_NAME
     own: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     collection: Collection = field(default=OPPORTUNITIES, repr=False)
+    warnings: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    """What is probably a mistake in the file that declares it."""
 
     @property
     def schema(self) -> str:
-        """PostgreSQL schema of its tables; empty: the one that the connection has."""
+        """The PostgreSQL schema of its tables; empty: the one that the connection has."""
         return "" if self.name == DEFAULT_SYNC_NAME else self.name
 
     def label(self, name: str) -> str:
-        """A Dagster name of this sync's own: `name`, or with its name after it."""
+        """Return a Dagster name of this sync's own: `name`, or with its name after it."""
         return f"{name}_{self.name}" if self.schema else name
 
     def path(self, name: str) -> list[str]:
-        """An asset key of this sync's own: `name`, or with its name before it."""
+        """Return an asset key of this sync's own: `name`, or with its name before it."""
         return [self.schema, name] if self.schema else [name]
 
     def settings(self) -> Settings:
-        """Its own settings over the environment's.
+        """Return its own settings over the environment's.
 
         With a pod or credentials of its own it takes none of the environment's credentials:
         they would go to the wrong pod.
 
         Raises:
-            SettingError: if a value is out of bounds, naming the setting.
+            SettingError: naming every setting whose value is not allowed.
         """
-        found = environment()
+        environ = dict(os.environ)
         names = {name.removesuffix("_FILE") for name in self.own}
         if names & {"ORACLE_BASE_URL", *_CREDENTIALS}:
-            for name in _CREDENTIALS:
-                found.pop(name, None)
-                found.pop(f"{name}_FILE", None)
+            names.update(_CREDENTIALS)
         for name in names:
             # NAME would win over NAME_FILE, wherever each of them is set.
-            found.pop(name, None)
-            found.pop(f"{name}_FILE", None)
+            environ.pop(name, None)
+            environ.pop(f"{name}_FILE", None)
         try:
-            return load(found | dict(self.own))
+            settings = load(environ | dict(self.own))
         except SettingError as error:
             if not self.own:
                 raise
             raise SettingError(f"Sync {self.name}: {error}", error.advice) from None
+        return replace(settings, warnings=settings.warnings + self.warnings)
 
 
 PLAIN = Sync()
 
 
 def declared() -> list[Sync]:
-    """Every sync: those of the file that ORACLE_SYNC_FILE names, else the plain one.
+    """Return every sync: those of the file that ORACLE_SYNC_FILE names, else the plain one.
 
     Raises:
-        SettingError: if the file can't be read, or says what can't be.
+        SettingError: if the file cannot be read, or declares something else.
     """
-    found = environment()
-    name = read("ORACLE_SYNC_FILE", found)
-    path = Path(name).expanduser()
-    if not name or not path.is_file():
-        if found.get("ORACLE_SYNC_FILE"):
-            raise SettingError(f"ORACLE_SYNC_FILE names no file: {path}.")
+    name = SYNC_FILE.read(os.environ)
+    try:
+        path = Path(name).expanduser()
+        missing = not name or not path.exists()
+    except (RuntimeError, ValueError):  # ~someone, of whom the system knows no home; a NUL
+        missing = True
+    if missing:
+        if os.environ.get(SYNC_FILE.name):
+            raise SettingError(f"{SYNC_FILE.name} names no file: {name}.")
         return [PLAIN]
     return _read(path)
 
@@ -148,37 +146,49 @@ def find(name: str | None) -> Sync:
 def _read(path: Path) -> list[Sync]:
     import tomllib
 
+    text = read_text(path, "The file of syncs", MAX_SYNC_FILE)
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingError(f"{path} can't be read: {error}.") from None
+        content = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        # Only the place: the words may quote what stands there, such as a password.
+        place = re.search(r"\(at [^()]*\)$", str(error))
+        raise SettingError(
+            f"{path} is not TOML{f' {place[0]}' if place else ''}.", "The README shows one."
+        ) from None
     sections = content.pop("syncs", None)
     if content or not isinstance(sections, dict) or not sections:
         raise SettingError(
             f"{path} must hold sections such as [syncs.emea], and nothing else.",
             "The README shows one.",
         )
-    return [_sync(path, name, section) for name, section in sections.items()]
+    keys = {key for section in sections.values() if isinstance(section, dict) for key in section}
+    exposed = exposure(path, secret=bool(keys & _SECRET))
+    warnings = (exposed,) if exposed else ()
+    return [_sync(path, name, section, warnings) for name, section in sections.items()]
 
 
-def _sync(path: Path, name: str, section: Any) -> Sync:
-    where = f"{path}, section syncs.{name}"
+def _sync(path: Path, name: str, section: Any, warnings: tuple[str, ...]) -> Sync:
+    where = f"{path}, section syncs.{clean(name, limit=60)}"
     if not _NAME.fullmatch(name) or _TAKEN.fullmatch(name):
         raise SettingError(
             f"{where}: a sync's name is also that of a PostgreSQL schema: up to 40 small letters, "
             "digits and _, a letter first, and none of PostgreSQL's own."
         )
     if not isinstance(section, dict):
-        raise SettingError(f"{where} is no section.")
-    known = {s.name for s in SETTINGS} | {f"{s.name}_FILE" for s in SETTINGS if s.secret}
-    own = {}
-    for key, value in section.items():
-        if key not in known - _SHARED:
-            raise SettingError(f"{where}: {key[:60]} is no setting that a sync has of its own.")
-        if isinstance(value, bool):
-            own[key] = "on" if value else "off"
-        elif isinstance(value, (str, int)):
-            own[key] = str(value)
-        else:
-            raise SettingError(f"{where}: {key} must be a text or a number.")
-    return Sync(name, own)
+        raise SettingError(f"{where} is not a section.")
+    own = {key: _text(where, key, content) for key, content in section.items()}
+    return Sync(name, own, warnings=warnings)
+
+
+def _text(where: str, key: str, content: Any) -> str:
+    """Return the value of a setting as the environment would hold it."""
+    if key not in _PER_SYNC:
+        shown = clean(key, limit=60)
+        raise SettingError(f"{where}: {shown} cannot be set per sync{nearest(key, _PER_SYNC)}")
+    if isinstance(content, bool):
+        return "on" if content else "off"
+    if isinstance(content, str):
+        return content
+    if isinstance(content, int) and abs(content) < 2**63:
+        return str(content)
+    raise SettingError(f"{where}: {key} must be a text or a number.")

@@ -15,12 +15,12 @@ from typing import Any
 import dagster as dg
 import requests
 
+from oracle_sync.config.database_url import secrets_of
 from oracle_sync.config.settings import Settings, load
 from oracle_sync.config.syncs import PLAIN, Sync
 from oracle_sync.errors import SettingError, SyncError, clean
 from oracle_sync.oracle.words import host_of, root_reason
 from oracle_sync.orchestration.assets import ASSET
-from oracle_sync.postgres.connection import secrets_of
 
 SENSOR = "sync_alerts"
 

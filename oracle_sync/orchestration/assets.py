@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from oracle_sync.config.settings import MAX_BATCH_SIZE, Settings
+from oracle_sync.config.settings import BATCH_SIZE, PERCENT, Settings
 from oracle_sync.config.syncs import PLAIN, Sync, checked_name
 from oracle_sync.engine.probe import Probe, probe
 from oracle_sync.engine.rows import Batch
@@ -51,7 +51,7 @@ class SyncConfig(dg.Config):
 
     batch_size: int | None = Field(
         default=None,
-        description=f"Items per request, 1 to {MAX_BATCH_SIZE}. Default: ORACLE_SYNC_BATCH_SIZE.",
+        description=f"Items per request, {BATCH_SIZE.bounds}. Default: ORACLE_SYNC_BATCH_SIZE.",
     )
     sync_name: str | None = Field(
         default=None,
@@ -69,8 +69,8 @@ class SyncConfig(dg.Config):
     removal_limit: int | None = Field(
         default=None,
         description=(
-            "Percent of the table that a full refresh may remove, 0 to 100; 100 confirms a "
-            "removal that was held back. Default: ORACLE_SYNC_REMOVAL_LIMIT."
+            f"Percent of the table that a full refresh may remove, {PERCENT.bounds}; 100 confirms "
+            "a removal that was held back. Default: ORACLE_SYNC_REMOVAL_LIMIT."
         ),
     )
 
@@ -83,18 +83,11 @@ def options_of(config: SyncConfig, settings: Settings) -> Options:
     """
     batch_size = settings.batch_size if config.batch_size is None else config.batch_size
     limit = settings.removal_limit if config.removal_limit is None else config.removal_limit
-    if not 1 <= batch_size <= MAX_BATCH_SIZE:
-        raise SettingError(
-            f"batch_size must be from 1 to {MAX_BATCH_SIZE}, not {batch_size}.",
-            "Oracle cuts longer pages without saying so.",
-        )
-    if not 0 <= limit <= 100:
-        raise SettingError(f"removal_limit is a percentage from 0 to 100, not {limit}.")
     return Options(
-        batch_size=batch_size,
+        batch_size=BATCH_SIZE.demand("batch_size", batch_size),
         concurrency=settings.concurrency,
         full_refresh=config.full_refresh,
-        removal_limit=limit,
+        removal_limit=PERCENT.demand("removal_limit", limit),
     )
 
 
@@ -154,10 +147,13 @@ def build_table_asset(sync: Sync = PLAIN, report: Report | None = None) -> dg.As
         chosen = {check.name for check in context.selected_asset_check_keys}
         try:
             name = sync.name if config.sync_name is None else checked_name(config.sync_name)
-            client = oracle.client(sync, on_notice=_sparing(context.log.warning))
-            database = db.database(sync)
+            settings = sync.settings()
+            for warning in settings.warnings:
+                context.log.warning(warning)
+            client = oracle.client(sync, settings, on_notice=_sparing(context.log.warning))
+            database = db.database(sync, settings)
             if context.selected_asset_keys:
-                summary = _run(context, config, sync, name, client, database, report)
+                summary = _run(context, config, settings, name, client, database, report)
                 details = database.details(name, PREVIEW_ROWS)
                 status = details.status
                 # The run's last page began with the anchor; Oracle's count came with its first.
@@ -206,15 +202,14 @@ COLUMNS = dg.TableSchema(
 def _run(
     context: dg.AssetExecutionContext,
     config: SyncConfig,
-    sync_: Sync,
+    settings: Settings,
     name: str,
     client: OracleClient,
     database: Database,
     report: Report | None,
 ) -> Summary:
     """Sync to the end, and tell the run's log of it."""
-    log, settings = context.log, sync_.settings()
-    options = options_of(config, settings)
+    log, options = context.log, options_of(config, settings)
     with database.writer(
         name,
         this_process(context.run.run_id),

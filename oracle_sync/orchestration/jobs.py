@@ -73,13 +73,14 @@ def move_offset(context: dg.OpExecutionContext, config: MoveConfig, db: DbResour
     """Set the offset back, under the lock of the sync; a run at work is waited for."""
     try:
         sync = find(config.sync_name)
+        settings = sync.settings()
         moved = move(
-            db.database(sync),
+            db.database(sync, settings),
             config.sync_name,
             config.offset,
             config.reason,
             holder=this_process(context.run_id),
-            wait=sync.settings().lock_wait,
+            wait=settings.lock_wait,
             on_wait=lambda who: context.log.info(f"Waiting for {who} to finish."),
         )
         context.log.info(

@@ -6,7 +6,7 @@ not belong here: syncing.
 
 import datetime as dt
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice, takewhile
 from typing import Any
 
@@ -14,10 +14,12 @@ import dagster as dg
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.scheduler.instigation import SensorInstigatorData
 
+from oracle_sync.config.settings import Settings
 from oracle_sync.config.syncs import PLAIN, Sync
 from oracle_sync.engine.probe import probe
 from oracle_sync.engine.store import State
 from oracle_sync.errors import Locked, StoreRefused, SyncError, clean
+from oracle_sync.oracle.client import OracleClient
 from oracle_sync.orchestration.assets import CONFIRM_AFTER, op_name, table_key
 from oracle_sync.orchestration.jobs import build_sync_job
 from oracle_sync.orchestration.resources import DbResource, OracleResource
@@ -70,7 +72,10 @@ def build_sensor(interval: int, *, running: bool, sync: Sync = PLAIN) -> dg.Sens
     ) -> dg.SensorResult | dg.SkipReason:
         before = _stored_cursor(context)
         try:
-            result: dg.SensorResult | dg.SkipReason = look(context, sync, oracle, db.database(sync))
+            settings = sync.settings()
+            result: dg.SensorResult | dg.SkipReason = look(
+                context, sync, lambda: _client(oracle, sync, settings), db.database(sync, settings)
+            )
         except SyncError as error:
             result = dg.SkipReason(error.sentence())
         now = _stored_cursor(context)
@@ -100,8 +105,16 @@ def _stored_cursor(context: dg.SensorEvaluationContext) -> str | None:
     return None
 
 
+def _client(oracle: OracleResource, sync: Sync, settings: Settings) -> OracleClient:
+    brief = min(oracle.settings(sync, settings).retry_seconds, RETRY_SECONDS)
+    return oracle.client(sync, settings, retry_seconds=brief, timeout=20)
+
+
 def look(
-    context: dg.SensorEvaluationContext, sync: Sync, oracle: OracleResource, database: Database
+    context: dg.SensorEvaluationContext,
+    sync: Sync,
+    client: Callable[[], OracleClient],
+    database: Database,
 ) -> dg.SensorResult | dg.SkipReason:
     """One tick.
 
@@ -128,13 +141,13 @@ def look(
     waiting = _backing_off(context, sync, state)
     if waiting:
         return dg.SensorResult(skip_reason=waiting, cursor=cursor)
-    reason, refresh = _news(state, sync, oracle)
+    reason, refresh = _news(state, client)
     if reason is None:
         return dg.SensorResult(skip_reason=f"Up to date at offset {state.offset}.", cursor=cursor)
     return dg.SensorResult(run_requests=[_request(sync, state, reason, refresh)], cursor=cursor)
 
 
-def _news(state: State, sync: Sync, oracle: OracleResource) -> tuple[str | None, bool]:
+def _news(state: State, client: Callable[[], OracleClient]) -> tuple[str | None, bool]:
     """Why a run is due, if one is, and whether it has to be a full refresh."""
     if state.doubt:
         return f"a full refresh is due: {state.doubt}", True
@@ -145,9 +158,7 @@ def _news(state: State, sync: Sync, oracle: OracleResource) -> tuple[str | None,
     if state.last_success_at and _now() - state.last_success_at > CONFIRM_AFTER:
         # Before Oracle is asked: where it does not answer, a failed run is what people hear of.
         return "no run for an hour: one confirms that all is well", False
-    brief = min(oracle.settings(sync).retry_seconds, RETRY_SECONDS)
-    client = oracle.client(sync, retry_seconds=brief, timeout=20)
-    seen = probe(client, state)
+    seen = probe(client(), state)
     if seen.anchored is False:
         return f"rows moved: the row before offset {state.offset} is another one", True
     if seen.more:

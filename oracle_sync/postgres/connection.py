@@ -10,11 +10,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import unquote, urlencode, urlsplit
+from urllib.parse import urlencode
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
+from oracle_sync.config.database_url import secrets_of
 from oracle_sync.errors import StoreError, StoreRefused, StoreUnavailable, clean
 
 STATEMENT_TIMEOUT_MS = 60_000
@@ -163,15 +164,6 @@ def translated(error: psycopg2.Error, url: str, doing: str) -> StoreError:
     refused = bool(code) and not (passing(error) and code != "25006")
     kind = StoreRefused if refused else StoreUnavailable
     return kind(what.replace("..", "."), advice)
-
-
-def secrets_of(url: str) -> tuple[str, ...]:
-    """The password in a URL, as written and as meant."""
-    try:
-        password = urlsplit(url).password or ""
-    except ValueError:
-        return ()
-    return tuple({password, unquote(password)} - {""})
 
 
 def one(

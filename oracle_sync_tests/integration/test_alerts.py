@@ -457,7 +457,7 @@ def test_no_message_shows_a_secret_and_none_is_markup(
     def explode(*_: Any, **__: Any) -> None:
         raise RuntimeError(f"<!channel> & {PASSWORD} via basic c2VjcmV0OnNlY3JldA==\nsecond line")
 
-    monkeypatch.setattr("oracle_sync.orchestration.assets.sync", explode)
+    monkeypatch.setattr("oracle_sync.orchestration.assets.run_sync", explode)
     desk.sync()
     [told] = desk.tick()
     assert PASSWORD not in told

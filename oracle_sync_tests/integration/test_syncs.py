@@ -1,8 +1,4 @@
-"""Several syncs side by side, declared in a file: settings, tables, jobs and sensors of their own.
-
-Belongs here: what the file may say, and that no sync meets another. Does not belong here: what
-one sync does.
-"""
+"""Several syncs, declared in a file: settings, tables, jobs and sensors of their own."""
 
 from __future__ import annotations
 
@@ -123,9 +119,15 @@ def test_a_secret_of_a_section_may_come_from_a_file_whatever_the_environment_hol
     ("text", "told"),
     [
         ("", "must hold sections such as [syncs.emea]"),
-        ("[syncs", "can't be read"),
+        ("[syncs", "is not TOML (at end of document)"),
+        ("[syncs.emea]\nORACLE_PASSWORD = 'gehei\n", "is not TOML (at "),
+        ("[syncs.emea]\nORACLE_TIMEOUT = " + "9" * 5_000, "is not TOML"),
+        ("[syncs.emea]\nORACLE_USER = " + "[" * 5_000, "is not TOML"),
+        ("[syncs.emea]\nORACLE_TIMEOUT = 0x" + "f" * 5_000, "must be a text or a number"),
+        ("[syncs.emea]\nORACLE_PASSWORD.gehei = 1", "must be a text or a number"),
+        ("#" * 2_000_000, "larger than 1024 KB"),
         ("syncs = 3", "must hold sections"),
-        ("[syncs]\nemea = 3", "is no section"),
+        ("[syncs]\nemea = 3", "is not a section"),
         ("[other]\n[syncs.emea]", "and nothing else"),
         ("[syncs.Emea]", "name of"),
         ('[syncs."e;drop"]', "that of a PostgreSQL schema"),
@@ -133,10 +135,13 @@ def test_a_secret_of_a_section_may_come_from_a_file_whatever_the_environment_hol
         ("[syncs.pg_emea]", "that of a PostgreSQL schema"),
         ("[syncs.dagster]", "that of a PostgreSQL schema"),
         (f"[syncs.{'a' * 41}]", "up to 40"),
-        ("[syncs.emea]\nORACLE_BASE_ULR = 'x'", "ORACLE_BASE_ULR is no setting"),
-        ("[syncs.emea]\nORACLE_SYNC_HOME = 'x'", "ORACLE_SYNC_HOME is no setting"),
-        ("[syncs.emea]\nDAGSTER_DATABASE_URL_FILE = 'x'", "is no setting"),
-        ("[syncs.emea]\nORACLE_USER_FILE = 'x'", "ORACLE_USER_FILE is no setting"),
+        (
+            "[syncs.emea]\nORACLE_BASE_ULR = 'x'",
+            "ORACLE_BASE_ULR cannot be set per sync; did you mean ORACLE_BASE_URL?",
+        ),
+        ("[syncs.emea]\nORACLE_SYNC_HOME = 'x'", "ORACLE_SYNC_HOME cannot be set per sync"),
+        ("[syncs.emea]\nDAGSTER_DATABASE_URL_FILE = 'x'", "cannot be set per sync"),
+        ("[syncs.emea]\nORACLE_USER_FILE = 'x'", "ORACLE_USER_FILE cannot be set per sync"),
         ("[syncs.emea]\nORACLE_USER = [1]", "ORACLE_USER must be a text or a number"),
     ],
 )
@@ -150,6 +155,7 @@ def test_a_file_that_can_not_be_is_refused_naming_the_place(
 
     assert told.replace("name of", "name is also") in refused.value.sentence()
     assert path.name in refused.value.sentence()
+    assert "gehei" not in refused.value.sentence()
 
 
 def test_a_bad_value_names_the_sync(declare: Declare) -> None:
@@ -364,6 +370,18 @@ def test_check_tries_each_of_them_or_the_one_that_is_named(
     assert "known syncs" not in emea
     assert "FAIL  sign-in" in apac
     assert runner.invoke(cli, ["check", "--sync-name", "emea"]).exit_code == 0
+
+
+def test_a_misspelt_name_is_said_once_by_each_command_and_by_check(
+    monkeypatch: pytest.MonkeyPatch, empty_database_url: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", empty_database_url)
+    monkeypatch.setenv("ORACLE_PASWORD", "geheim")
+    for command in ("status", "check", "history"):
+        output = CliRunner().invoke(cli, [command]).output
+        assert output.count("ORACLE_PASWORD is set, but there is no such setting") == 1
+        assert "did you mean ORACLE_PASSWORD?" in output
+        assert "geheim" not in output
 
 
 def test_threads_that_make_the_tables_of_several_syncs_at_once_make_all_of_each(

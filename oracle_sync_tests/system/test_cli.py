@@ -273,7 +273,7 @@ def test_missing_and_wrong_settings_are_told_before_anything_is_tried(
     assert "https" in terminal.fails("sync", ORACLE_BASE_URL="http://pod.example.com")
     assert "from 1 to 499" in terminal.fails("sync", ORACLE_SYNC_BATCH_SIZE="500")
     wrong = f"mysql://ann:{PASSWORD}@h/d"
-    assert "no PostgreSQL URL" in terminal.fails("sync", DATABASE_URL=wrong)
+    assert "does not begin with postgresql:" in terminal.fails("sync", DATABASE_URL=wrong)
     assert server.log == []
     assert rows(url, "SELECT 1 FROM sync_state") == []
 

@@ -9,21 +9,16 @@ import click
 import pytest
 
 from oracle_sync.cli.main import cli
-from oracle_sync.config.settings import SETTINGS, Setting
-from oracle_sync_tests.support import PROJECT
+from oracle_sync_tests.support import PROJECT, settings_documents
 
 README = (PROJECT / "README.md").read_text()
 
 
-@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
-def test_each_setting_is_in_the_readme_and_in_the_example_with_its_default(
-    setting: Setting,
-) -> None:
-    row = next(line for line in README.splitlines() if line.startswith(f"| `{setting.name}`"))
-    assert setting.help in row
-    assert setting.default in row
-    example = (PROJECT / ".env.example").read_text()
-    assert re.search(rf"(?m)^#?{setting.name}={re.escape(setting.default)}$", example)
+def test_the_readme_and_the_example_say_of_each_setting_what_its_declaration_says() -> None:
+    """`python -m oracle_sync_tests.support.settings_documents` brings them up to date."""
+    assert settings_documents.TABLE.search(README)
+    assert settings_documents.readme() == README
+    assert settings_documents.example() == settings_documents.EXAMPLE.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", sorted(cli.commands))

@@ -1,13 +1,9 @@
-"""Settings are read, bounded and refused with their names; foreign text is made safe to show.
-
-Belongs here: `settings` and `errors.clean` alone. Does not belong here: whether a setting works.
-"""
+"""Each setting is read, bounded and refused by its name; foreign text is made safe."""
 
 from __future__ import annotations
 
 import unicodedata
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,14 +12,9 @@ from hypothesis import strategies as st
 
 from oracle_sync import errors
 from oracle_sync.config.collection import OPPORTUNITIES, Column
-from oracle_sync.config.settings import (
-    SETTINGS,
-    OracleSettings,
-    environment,
-    is_loopback,
-    load,
-    read,
-)
+from oracle_sync.config.setting import Setting, Whole
+from oracle_sync.config.settings import SETTINGS, OracleSettings, load
+from oracle_sync.config.urls import is_loopback
 from oracle_sync.errors import SettingError, clean
 
 GOOD: dict[str, str] = {
@@ -37,16 +28,6 @@ def refused(changes: dict[str, str]) -> str:
     with pytest.raises(SettingError) as caught:
         load(GOOD | changes).oracle.checked()
     return caught.value.sentence()
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty current folder, and an environment without any setting of ours."""
-    for setting in SETTINGS:
-        monkeypatch.delenv(setting.name, raising=False)
-        monkeypatch.delenv(f"{setting.name}_FILE", raising=False)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 # Reading
@@ -77,90 +58,28 @@ def test_spaces_around_a_value_and_a_slash_after_the_url_do_not_count() -> None:
     assert (found.oracle.base_url, found.oracle.timeout) == ("https://pod.example.com", 7)
 
 
-@pytest.mark.parametrize("name", [setting.name for setting in SETTINGS if setting.secret])
-def test_a_secret_is_read_from_the_file_that_its_file_setting_names(
-    name: str, tmp_path: Path
-) -> None:
-    file = tmp_path / "secret"
-    file.write_text("postgresql://ann:tr\u00f6t@db/x\n", encoding="utf-8")
-    assert read(name, {f"{name}_FILE": str(file)}) == "postgresql://ann:tr\u00f6t@db/x"
-    assert read(name, {name: "direct", f"{name}_FILE": str(file)}) == "direct"
-
-
-def test_a_secret_file_saved_with_a_byte_order_mark_gives_the_secret_alone(tmp_path: Path) -> None:
-    file = tmp_path / "secret"
-    file.write_text("hidden\r\n", encoding="utf-8-sig")
-    assert read("ORACLE_PASSWORD", {"ORACLE_PASSWORD_FILE": str(file)}) == "hidden"
-
-
-def test_only_secrets_are_read_from_files(tmp_path: Path) -> None:
-    file = tmp_path / "user"
-    file.write_text("ann", encoding="utf-8")
-    assert read("ORACLE_USER", {"ORACLE_USER_FILE": str(file)}) == ""
-
-
-@pytest.mark.parametrize("content", [None, b"\xff\xfe\x00"])
-def test_a_secret_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
-    file = tmp_path / "secret"
-    if content:
-        file.write_bytes(content)
-    with pytest.raises(SettingError, match="ORACLE_PASSWORD_FILE can't be read") as caught:
-        load({"ORACLE_PASSWORD_FILE": str(file)})
-    assert str(file) in str(caught.value)
-
-
-# .env
-
-
-def test_the_environment_comes_before_the_env_file(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (folder / ".env").write_text("ORACLE_USER=from-file\nORACLE_SCOPE='of file'\n# note\n")
-    monkeypatch.setenv("ORACLE_USER", "from-environment")
-    found = load().oracle
-    assert (found.user, found.scope) == ("from-environment", "of file")
-
-
-def test_without_an_env_file_the_environment_alone_counts(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ORACLE_USER", "ann")
-    assert load().oracle.user == "ann"
-    assert "ORACLE_PASSWORD" not in environment()
-
-
-def test_an_env_file_that_is_no_utf8_text_is_refused_by_its_name(folder: Path) -> None:
-    (folder / ".env").write_bytes("ORACLE_PASSWORD=tr\u00f6t\n".encode("latin-1"))
-    with pytest.raises(SettingError, match=r"\.env"):
-        load()
-
-
 # Bounds
 
 
-@pytest.mark.parametrize(
-    ("name", "low", "high"),
-    [
-        ("ORACLE_TIMEOUT", 1, 600),
-        ("ORACLE_RETRY_SECONDS", 0, 86_400),
-        ("ORACLE_SYNC_BATCH_SIZE", 1, 499),
-        ("ORACLE_SYNC_CONCURRENCY", 1, 64),
-        ("ORACLE_SYNC_SENSOR_INTERVAL", 1, 86_400),
-        ("ORACLE_SYNC_REMOVAL_LIMIT", 0, 100),
-        ("ORACLE_SYNC_LOCK_WAIT", 0, 86_400),
-    ],
-)
-def test_a_number_is_taken_within_its_bounds_and_refused_by_name_outside(
-    name: str, low: int, high: int
-) -> None:
-    load({name: str(low)})
-    load({name: str(high)})
-    for wrong in (str(low - 1), str(high + 1), "many", "1.5", "-1", "1e2", "\u0663", "9" * 400):
-        with pytest.raises(SettingError) as caught:
-            load({name: wrong})
-        assert name in str(caught.value)
-        assert f"from {low} to {high}" in str(caught.value)
-        assert len(caught.value.sentence()) < 300
+NUMBERS = [setting for setting in SETTINGS if isinstance(setting.kind, Whole)]
+
+
+@pytest.mark.parametrize("setting", NUMBERS, ids=lambda setting: setting.name)
+def test_a_number_is_taken_within_its_bounds_and_refused_by_name_outside(setting: Setting) -> None:
+    low, high = setting.kind.bounds.split(" to ")
+    for good in (low, high):
+        load(GOOD | {setting.name: good}).oracle.checked()
+    outside = (str(int(low) - 1), str(int(high) + 1))
+    for wrong in (*outside, "many", "1.5", "-1", "1e2", "\u0663", "9" * 400):
+        words = refused({setting.name: wrong})
+        assert f"{setting.name} must be a whole number from {low} to {high}" in words
+        assert len(words) < 300
+
+
+def test_a_secret_in_the_place_of_a_number_or_a_switch_is_not_repeated() -> None:
+    for name in ("ORACLE_TIMEOUT", "ORACLE_SYNC_BATCH_SIZE", "ORACLE_SYNC_SENSOR"):
+        assert "s3cret" not in refused({name: "s3cret-pass"})
+    assert "not 5000" in refused({"ORACLE_SYNC_BATCH_SIZE": "5000"})
 
 
 @pytest.mark.parametrize(("given_text", "wanted"), [("on", True), ("ON", True), ("off", False)])

@@ -1,32 +1,33 @@
-"""The database of the sync as a Dagster resource.
-
-Belongs here: settings as resource fields. Does not belong here: SQL, which is in
-`oracle_sync.postgres`.
-"""
+"""The database of the sync as a Dagster resource."""
 
 from __future__ import annotations
 
 import dagster as dg
-from pydantic import Field
 
+from oracle_sync.config.settings import Settings
 from oracle_sync.config.syncs import PLAIN, Sync
-from oracle_sync.orchestration.resources.oracle import SECRET, nothing
+from oracle_sync.orchestration.resources.fields import given_value, setting_field
 from oracle_sync.postgres.database import Database, url_of
 
 
 class DbResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The PostgreSQL that holds the rows and `sync_state`."""
 
-    url: str | None = Field(
-        default_factory=nothing,
-        description="Unset: the setting DATABASE_URL; without that, the embedded PostgreSQL.",
-        json_schema_extra=SECRET,
-    )
+    url: str | None = setting_field(Settings, "database_url")
 
-    def database(self, sync: Sync = PLAIN) -> Database:
-        """A sync's database; its tables are made or brought up to date on first use.
+    def database(self, sync: Sync = PLAIN, settings: Settings | None = None) -> Database:
+        """Return a sync's database; its tables are made or brought up to date on first use.
+
+        Args:
+            sync: whose tables they are.
+            settings: the sync's; read if they are left out and the URL is not given.
 
         Raises:
-            StoreError, SettingError: if the embedded server does not start.
+            SettingError: if the URL is not allowed.
+            StoreError: if the embedded server does not start.
         """
-        return Database(self.url or url_of(sync.settings()), sync.collection, sync.schema)
+        if self.url is None:
+            url = url_of(settings or sync.settings())
+        else:
+            url = given_value(Settings, "database_url", "url", self.url)
+        return Database(url, sync.collection, sync.schema)

@@ -1,8 +1,4 @@
-"""The Oracle pod as a Dagster resource.
-
-Belongs here: settings as resource fields. Does not belong here: HTTP, which is in
-`oracle_sync.oracle`.
-"""
+"""The Oracle pod as a Dagster resource."""
 
 from __future__ import annotations
 
@@ -11,95 +7,82 @@ from dataclasses import replace
 from typing import Any
 
 import dagster as dg
-from pydantic import Field
-from pydantic.config import JsonDict
 
-from oracle_sync.config.settings import OracleSettings
+from oracle_sync.config.setting import settings_of
+from oracle_sync.config.settings import OracleSettings, Settings
 from oracle_sync.config.syncs import PLAIN, Sync
 from oracle_sync.errors import SettingError
 from oracle_sync.oracle.client import OracleClient
-
-# The key that Dagster 1.13 reads to mask a field in its UI. It masks the default as well, even
-# none at all, and offers ******** as the value in the Launchpad; so a secret field gets its None
-# from a factory, which Dagster doesn't take for a default.
-SECRET: JsonDict = {"dagster__is_secret": True}
+from oracle_sync.orchestration.resources.fields import given_value, setting_field
 
 
-def nothing() -> None:
-    """The default of a secret field."""
-
-
-def _unset(setting: str) -> str:
-    return f"Unset: the setting {setting}, read when a run needs it."
+def _field(name: str) -> Any:
+    return setting_field(OracleSettings, name)
 
 
 class OracleResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """How to reach and ask the pod. A field left out comes from the setting of the same name.
 
-    The settings are read when a client is made, not when the definitions load: those load
-    without any, and a validator here would see the name of an `EnvVar` and not its value.
+    The settings are read when a client is made, not when the definitions load.
     """
 
-    base_url: str | None = Field(default=None, description=_unset("ORACLE_BASE_URL"))
-    user: str | None = Field(default=None, description=_unset("ORACLE_USER"))
-    password: str | None = Field(
-        default_factory=nothing, description=_unset("ORACLE_PASSWORD"), json_schema_extra=SECRET
-    )
-    token: str | None = Field(
-        default_factory=nothing, description=_unset("ORACLE_TOKEN"), json_schema_extra=SECRET
-    )
-    token_url: str | None = Field(default=None, description=_unset("ORACLE_TOKEN_URL"))
-    client_id: str | None = Field(default=None, description=_unset("ORACLE_CLIENT_ID"))
-    client_secret: str | None = Field(
-        default_factory=nothing,
-        description=_unset("ORACLE_CLIENT_SECRET"),
-        json_schema_extra=SECRET,
-    )
-    scope: str | None = Field(default=None, description=_unset("ORACLE_SCOPE"))
-    api_version: str | None = Field(default=None, description=_unset("ORACLE_API_VERSION"))
-    finder: str | None = Field(default=None, description=_unset("ORACLE_FINDER"))
-    query: str | None = Field(default=None, description=_unset("ORACLE_QUERY"))
-    fields: str | None = Field(default=None, description=_unset("ORACLE_FIELDS"))
-    order_by: str | None = Field(default=None, description=_unset("ORACLE_ORDER_BY"))
-    framework_version: str | None = Field(
-        default=None, description=_unset("ORACLE_FRAMEWORK_VERSION")
-    )
-    ca_bundle: str | None = Field(default=None, description=_unset("ORACLE_CA_BUNDLE"))
-    timeout: int | None = Field(default=None, description=_unset("ORACLE_TIMEOUT"))
-    retry_seconds: int | None = Field(default=None, description=_unset("ORACLE_RETRY_SECONDS"))
-    paging: str | None = Field(default=None, description=_unset("ORACLE_SYNC_PAGING"))
+    base_url: str | None = _field("base_url")
+    user: str | None = _field("user")
+    password: str | None = _field("password")
+    token: str | None = _field("token")
+    token_url: str | None = _field("token_url")
+    client_id: str | None = _field("client_id")
+    client_secret: str | None = _field("client_secret")
+    scope: str | None = _field("scope")
+    api_version: str | None = _field("api_version")
+    finder: str | None = _field("finder")
+    query: str | None = _field("query")
+    fields: str | None = _field("fields")
+    order_by: str | None = _field("order_by")
+    framework_version: str | None = _field("framework_version")
+    ca_bundle: str | None = _field("ca_bundle")
+    timeout: int | None = _field("timeout")
+    retry_seconds: int | None = _field("retry_seconds")
+    paging: str | None = _field("paging")
 
-    def settings(self, sync: Sync = PLAIN) -> OracleSettings:
-        """The fields over the settings of a sync.
+    def settings(self, sync: Sync = PLAIN, settings: Settings | None = None) -> OracleSettings:
+        """Return the fields over the settings of a sync, which are read if they are left out.
 
         Raises:
-            SettingError: if a setting is out of bounds, or could go to the wrong pod.
+            SettingError: if a value is not allowed, or could go to the wrong pod.
         """
-        given = {name: getattr(self, name) for name in OracleSettings.__dataclass_fields__}
-        given = {name: value for name, value in given.items() if value is not None}
+        given = {
+            name: given_value(OracleSettings, name, name, value)
+            for name in settings_of(OracleSettings)
+            if (value := getattr(self, name)) is not None
+        }
         if given and sync.own:
             raise SettingError(
                 f"The resource oracle was given {', '.join(sorted(given))} in code, and the sync "
                 f"{sync.name} has settings of its own.",
                 "Give settings in one place only: in code, or in the file of ORACLE_SYNC_FILE.",
             )
-        return replace(sync.settings().oracle, **given)
+        oracle = (settings or sync.settings()).oracle
+        refusals = {name: why for name, why in oracle.refusals.items() if name not in given}
+        return replace(oracle, refusals=refusals, **given)
 
     def client(
         self,
         sync: Sync = PLAIN,
+        settings: Settings | None = None,
         on_notice: Callable[[str], None] = lambda _: None,
         **instead: Any,
     ) -> OracleClient:
-        """A client for any number of threads; nothing is sent yet.
+        """Return a client for any number of threads; nothing is sent yet.
 
         Args:
             sync: whose pod is asked.
-            on_notice: told of each wait before another try.
-            instead: settings in place of the given ones.
+            settings: the sync's; read if they are left out.
+            on_notice: called with a sentence before each wait for another try.
+            instead: values in place of those of the settings.
 
         Raises:
-            SettingError: naming what is missing.
+            SettingError: naming what is missing or not allowed.
         """
-        settings = replace(self.settings(sync), **instead)
-        return OracleClient(settings, sync.collection, on_notice)
+        oracle = replace(self.settings(sync, settings), **instead)
+        return OracleClient(oracle, sync.collection, on_notice)
