@@ -1,8 +1,4 @@
-"""Small HTTP servers of our own, for answers that the sandbox does not give, and settings for both.
-
-Belongs here: serving what a test says, and recording what was asked. Does not belong here: pages
-of rows (the sandbox has them), and assertions.
-"""
+"""HTTP servers that answer what a test says, and clients of any test's server."""
 
 from __future__ import annotations
 
@@ -31,7 +27,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.server.seen.append((self.command, self.path, self.headers))
+        self.server.requests.append((self.command, self.path, self.headers))
         self.server.answer(self)
 
     do_POST = do_GET
@@ -45,8 +41,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """Send an object as JSON, or bytes as they are."""
         body = content if isinstance(content, bytes) else json.dumps(content).encode()
         self.send_response(status)
-        given = {"Content-Type": "application/json", "Content-Length": str(len(body))}
-        for name, value in (given | (headers or {})).items():
+        defaults = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+        for name, value in (defaults | (headers or {})).items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
@@ -62,14 +58,14 @@ class _Listener(http.server.ThreadingHTTPServer):
     def __init__(self, answer: Answer) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.answer = answer
-        self.seen: list[tuple[str, str, Message]] = []
+        self.requests: list[tuple[str, str, Message]] = []
 
     def handle_error(self, *_: Any) -> None:
-        """A client that hangs up is no news."""
+        """Ignore a client that hangs up."""
 
 
 class Web:
-    """A server on loopback, from a daemon thread; `tls` serves https."""
+    """A server on loopback, in a daemon thread; with `tls` it serves https."""
 
     def __init__(self, answer: Answer, tls: ssl.SSLContext | None = None) -> None:
         self._listener = _Listener(answer)
@@ -88,9 +84,9 @@ class Web:
         return f"{self._scheme}://127.0.0.1:{self._listener.server_address[1]}"
 
     @property
-    def seen(self) -> list[tuple[str, str, Message]]:
+    def requests(self) -> list[tuple[str, str, Message]]:
         """Method, path and headers of each request."""
-        return self._listener.seen
+        return self._listener.requests
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -102,9 +98,9 @@ class Web:
 
 
 def settings(where: str | SandboxServer, **changes: Any) -> OracleSettings:
-    """The recipe's settings for a server, with little patience."""
+    """Return the default request's settings for a server, with little patience."""
     url = where if isinstance(where, str) else where.url
-    given: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "base_url": url,
         "user": "sandbox",
         "password": "sandbox",
@@ -113,11 +109,11 @@ def settings(where: str | SandboxServer, **changes: Any) -> OracleSettings:
         "timeout": 5,
         "retry_seconds": 10,
     }
-    return OracleSettings(**given | changes)
+    return OracleSettings(**defaults | changes)
 
 
 def client(
     where: str | SandboxServer, on_notice: Callable[[str], None] | None = None, **changes: Any
 ) -> OracleClient:
-    """A client of a server."""
+    """Return a client of a server."""
     return OracleClient(settings(where, **changes), OPPORTUNITIES, on_notice or (lambda _: None))
