@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from urllib3.util.retry import Retry
-
 from oracle_sync.errors import SourceError
 
 T = TypeVar("T")
+
+FIRST_PAUSE = 0.25
+MAX_PAUSE = 30.0
+"""Seconds; pauses double from the first to this one."""
 
 
 class Again(Exception):
@@ -71,7 +74,6 @@ class Retries:
             SourceError: whatever the attempt raises, or the error of the last `Again` once time or
                 attempts are used up, or `stopped` is set.
         """
-        policy = Retry(total=None, backoff_factor=0.5, backoff_jitter=0.25, backoff_max=30)
         deadline = time.monotonic() + self._seconds
         failures: list[SourceError] = []
         while True:
@@ -80,11 +82,11 @@ class Retries:
                 value = attempt()
             except Again as again:
                 failures.append(again.error)
-                policy = policy.increment("GET", "", error=again)
-                pause = policy.get_backoff_time() if again.pause is None else again.pause
-                if pause > deadline - time.monotonic() or _used_up(again, failures):
-                    raise _final(again, pause, deadline, len(failures)) from again
-                self._on_notice(f"{again.error} Trying again in {pause:.0f} s.")
+                pause = max(_pause(len(failures)), again.pause or 0.0)
+                left = deadline - time.monotonic()
+                if pause > left or _used_up(again, failures):
+                    raise _final(again, left, len(failures)) from again
+                self._on_notice(f"{again.error} Trying again in {pause:.1f} s.")
                 if stopped.wait(pause):
                     raise again.error from again
                 with self._guard:
@@ -94,16 +96,22 @@ class Retries:
                 return Outcome(value, time.monotonic() - began, throttled)
 
 
+def _pause(failures: int) -> float:
+    """Return the seconds to wait after so many failures, with jitter, and never none."""
+    pause = min(MAX_PAUSE, FIRST_PAUSE * 2.0 ** min(failures - 1, 20))
+    return pause * random.uniform(1.0, 1.25)  # noqa: S311 - no secret hangs on it
+
+
 def _used_up(again: Again, failures: list[SourceError]) -> bool:
     alike = sum(type(error) is type(again.error) for error in failures)
     return again.attempts is not None and alike >= again.attempts
 
 
-def _final(again: Again, pause: float, deadline: float, attempts: int) -> SourceError:
-    """Return the error of the last attempt, and in its words why there is no further one."""
+def _final(again: Again, left: float, attempts: int) -> SourceError:
+    """Return the error of the last attempt, which says why there is no further one."""
     error = again.error
-    if again.pause is not None and pause > deadline - time.monotonic():
-        reason = f" The server asks to wait {pause:.0f} s."
+    if again.pause is not None and again.pause > left:
+        reason = f" The server asks to wait {again.pause:.0f} s."
     else:
         reason = f" Tried {attempts} times." if attempts > 1 else ""
     return type(error)(f"{error}{reason}", error.advice, status=error.status)

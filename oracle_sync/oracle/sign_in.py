@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import re
 import threading
 import time
@@ -105,9 +106,19 @@ class SignIn:
                 "The token endpoint answered without an access_token that can be sent.",
                 "Check ORACLE_TOKEN_URL and ORACLE_SCOPE.",
             )
-        try:
-            life = float(answer.get("expires_in") or 3600)
-        except (TypeError, ValueError):
-            life = 3600.0
+        life = _seconds(answer.get("expires_in"))
         self._token = token
         self._renew_at = time.monotonic() + life - min(RENEW_BEFORE, life / 10)
+
+
+def _seconds(expires_in: Any) -> float:
+    """Return how long a token lasts; an hour if the server says nothing that makes sense.
+
+    A token that is taken to last too long is renewed when it is refused. One that is taken to
+    have expired would be fetched again for every page.
+    """
+    try:
+        seconds = float(expires_in)
+    except (TypeError, ValueError, OverflowError):
+        return 3600.0
+    return seconds if 0 < seconds < math.inf else 3600.0

@@ -162,3 +162,20 @@ def test_a_server_that_has_answered_before_is_retried_for_longer(server: FaultyS
     error = failure(source)
     assert isinstance(error, Unavailable)
     assert "run it again later" in error.advice
+
+
+@pytest.mark.parametrize("after", ["0", "date:-3600", "date:0", "-1"])
+@pytest.mark.parametrize("status", [429, 503])
+def test_there_is_a_pause_before_every_retry_whatever_the_server_says(
+    server: FaultyServer, status: int, after: str
+) -> None:
+    server.pod.add_fault("status", times=None, status=status, retry_after=after)
+    failure(client(server, retry_seconds=2))
+    assert 2 <= len(server.log) <= 5
+
+
+def test_a_request_that_fails_once_is_not_repeated_at_once(server: FaultyServer) -> None:
+    server.pod.add_fault("status", status=500)
+    began = time.monotonic()
+    client(server).fetch(ANY)
+    assert time.monotonic() - began > 0.2

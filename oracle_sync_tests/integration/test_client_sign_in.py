@@ -22,7 +22,7 @@ from oracle_sync_tests.support.fetching import (
     failure,
     oauth,
 )
-from oracle_sync_tests.support.web import EMPTY_PAGE, Web, client
+from oracle_sync_tests.support.web import EMPTY_PAGE, Handler, Web, client
 
 
 @pytest.fixture
@@ -172,3 +172,18 @@ def test_a_missing_privilege_is_named_with_whom_to_ask(server: FaultyServer) -> 
     assert "lacks the privilege" in str(error)
     assert "administrator" in error.advice
     assert len(server.log) == 1
+
+
+@pytest.mark.parametrize("life", [0, -5, "nan", "inf", None, [], "soon", 1e308])
+def test_a_token_with_a_life_that_makes_no_sense_is_kept_until_it_is_refused(life: object) -> None:
+    def answer(handler: Handler) -> None:
+        token = {"access_token": "t", "expires_in": life}
+        handler.reply(token if handler.command == "POST" else EMPTY_PAGE)
+
+    with Web(answer) as web:
+        source = client(
+            web.url, token_url=f"{web.url}/token", client_id="c", client_secret="d-secret"
+        )
+        for _ in range(3):
+            source.fetch(ANY)
+        assert [method for method, _, _ in web.requests] == ["POST", "GET", "GET", "GET"]
