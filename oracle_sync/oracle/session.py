@@ -1,8 +1,9 @@
-"""How HTTP is spoken: headers, proxies, certificates, and no redirects."""
+"""How HTTP is spoken: headers, certificates, and no redirects."""
 
 from __future__ import annotations
 
 import ssl
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -10,16 +11,19 @@ from requests.adapters import HTTPAdapter
 
 from oracle_sync import __version__
 from oracle_sync.config.settings import OracleSettings
+from oracle_sync.errors import SettingError
 
 
 def new_session(settings: OracleSettings) -> requests.Session:
-    """Return a session with one connection, for one thread."""
+    """Return a session with one connection, for one thread.
+
+    Raises:
+        SettingError: if the environment names a file of certificates that does not exist.
+    """
     session = _Session()
-    # What the environment says of proxies and certificates is read once, not per request.
-    environment = session.merge_environment_settings(settings.base_url, {}, None, None, None)
+    session.verify = settings.ca_bundle or _environment_bundle(session)
+    # The environment is not read again for each request, nor asked for proxies and passwords.
     session.trust_env = False
-    session.proxies = environment["proxies"]
-    session.verify = settings.ca_bundle or environment["verify"]
     session.mount("https://", _Adapter(system_certificates=not settings.ca_bundle))
     session.mount("http://", _Adapter(system_certificates=False))
     session.headers = requests.structures.CaseInsensitiveDict(
@@ -32,6 +36,17 @@ def new_session(settings: OracleSettings) -> requests.Session:
     if settings.framework_version:
         session.headers["REST-Framework-Version"] = settings.framework_version
     return session
+
+
+def _environment_bundle(session: requests.Session) -> str | bool:
+    environment = session.merge_environment_settings("", {}, None, None, None)
+    verify = environment["verify"]
+    if isinstance(verify, str) and not Path(verify).exists():
+        raise SettingError(
+            f"The file of CA certificates that the environment names does not exist: {verify}.",
+            "Check REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE, or set ORACLE_CA_BUNDLE.",
+        )
+    return True if verify is None else verify
 
 
 class _Session(requests.Session):

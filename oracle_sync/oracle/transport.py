@@ -15,6 +15,7 @@ from urllib3.exceptions import DecodeError, HTTPError, ReadTimeoutError
 from oracle_sync.config.settings import OracleSettings
 from oracle_sync.errors import BadAnswer
 from oracle_sync.oracle.failures import CONNECT_TIMEOUT, LOOK, name_failure
+from oracle_sync.oracle.proxies import proxies_for
 from oracle_sync.oracle.session import new_session
 from oracle_sync.oracle.words import Clean
 
@@ -34,12 +35,23 @@ class Reply:
 
 
 class Transport:
-    """Sends requests for any number of threads, each over a connection of its own."""
+    """Sends requests for any number of threads, each over its own connection.
+
+    What the environment says of proxies is read once, at construction.
+
+    Raises:
+        SettingError: if a proxy is not an address.
+    """
 
     def __init__(self, settings: OracleSettings, clean: Clean) -> None:
         self._settings = settings
         self._clean = clean
         self._local = threading.local()
+        self._proxies = {
+            urlsplit(url).netloc: proxies_for(url)
+            for url in (settings.base_url, settings.token_url)
+            if url
+        }
         self._answered: set[str] = set()
 
     def send(
@@ -65,12 +77,13 @@ class Transport:
                 url,
                 auth=auth,
                 data=form,
+                proxies=self._proxies[host],
                 timeout=(CONNECT_TIMEOUT, timeout),
                 allow_redirects=False,
                 stream=True,
             ) as response:
                 body = _read_body(response, time.monotonic() + 2 * timeout)
-        except (requests.RequestException, TimeoutError) as error:
+        except OSError as error:
             raise name_failure(
                 error, host, place, timeout, host in self._answered, self._clean
             ) from error

@@ -31,6 +31,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.server.answer(self)
 
     do_POST = do_GET
+    do_CONNECT = do_GET
 
     def log_message(self, *_: Any) -> None:
         """Stay silent."""
