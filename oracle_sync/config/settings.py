@@ -139,8 +139,8 @@ class OracleSettings:
         if self.ca_bundle and not Path(self.ca_bundle).is_file():
             problems.append(f"ORACLE_CA_BUNDLE names no file: {self.ca_bundle}.")
         if problems:
-            advices = [error.advice for error in self.refusals.values() if error.advice]
-            raise SettingError(" ".join(problems), advices[0] if advices else SET_IT)
+            hints = [error.advice for error in self.refusals.values() if error.advice]
+            raise SettingError(" ".join(problems), hints[0] if hints else SET_IT)
         return self
 
     def _refused(self) -> Iterator[str]:
