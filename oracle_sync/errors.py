@@ -1,9 +1,9 @@
-"""Every error a user can meet, classed by what to do next, each one sentence and one advice.
+"""Every error that a user can meet, classed by what to do about it; and how to show foreign text.
 
-Belongs here: the tree, the table from HTTP status to reaction, and the removal of secrets from
-text. Does not belong here: detecting an error, retrying, or printing it.
+Errors are classed by what helps, and by nothing else:
 
     SyncError
+    +-- Unexpected           report it: no code was written for this
     +-- SettingError         fix a setting
     +-- SourceError          Oracle, or the way to it
     |   +-- Unavailable      wait: it was retried for as long as allowed
@@ -25,8 +25,13 @@ text. Does not belong here: detecting an error, retrying, or printing it.
 from __future__ import annotations
 
 import re
+import traceback
+from collections.abc import Mapping, Sequence
 from enum import Enum
+from pathlib import Path
 from typing import Any
+
+_PACKAGE = Path(__file__).parent
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
@@ -59,47 +64,108 @@ def _one_line(text: str) -> str:
 
 
 class SyncError(Exception):
-    """What happened and where (`str(error)`), and what to do about it (`error.advice`).
+    """What happened (`what`), what it means for the data (`kept`), and what to do (`advice`).
 
-    `status` is the HTTP status, where there was one. `kept` says what is safe, and is added by
-    the engine, which alone knows it.
+    `status` is the HTTP status, where there was one. The engine sets `kept`, since it alone knows
+    what is stored.
     """
 
     advice = ""
 
     def __init__(self, what: str, advice: str = "", *, status: int | None = None) -> None:
         super().__init__(what)
+        self.what = what
+        self.kept = ""
         self.advice = advice or self.advice
         self.status = status
-        self.kept = ""
 
     def sentence(self) -> str:
-        """What happened, what was kept, and what to do, on one line."""
-        return " ".join(part for part in (str(self), self.kept, self.advice) if part)
+        """Return what happened, what it means and what to do, on one line."""
+        return " ".join(part for part in (self.what, self.kept, self.advice) if part)
+
+    def as_data(self) -> dict[str, Any]:
+        """Return the error as plain values, for `from_data` in another process."""
+        return {
+            "kind": type(self).__name__,
+            "what": self.what,
+            "kept": self.kept,
+            "advice": self.advice,
+            "status": self.status,
+        }
+
+    @staticmethod
+    def from_data(data: Mapping[str, Any]) -> SyncError:
+        """Return the error that `as_data` described; a kind that is not known is a SyncError."""
+        kind = _kinds(SyncError).get(data["kind"], SyncError)
+        error = kind(data["what"])
+        error.kept, error.advice, error.status = data["kept"], data["advice"], data["status"]
+        return error
+
+
+def _kinds(root: type[SyncError]) -> dict[str, type[SyncError]]:
+    kinds = {root.__name__: root}
+    for kind in root.__subclasses__():
+        kinds |= _kinds(kind)
+    return kinds
+
+
+class Unexpected(SyncError):
+    """An exception that no code was written for."""
+
+    advice = (
+        "This is a fault of oracle_sync or of something below it: please report this message. "
+        "Trying again does no harm."
+    )
+
+
+def unexpected(error: BaseException, doing: str, secrets: tuple[str, ...] = ()) -> Unexpected:
+    """Return the error for an exception that no code was written for.
+
+    Args:
+        error: the exception, as it was caught.
+        doing: what failed, as the beginning of a sentence: "The run".
+        secrets: values that its own words must not show.
+    """
+    words = clean(error, secrets, 200)
+    return Unexpected(
+        f"{doing} failed unexpectedly: {type(error).__name__} in {_place(error)}"
+        + (f": {words}" if words else ".")
+    )
+
+
+def _place(error: BaseException) -> str:
+    """Return the innermost line of this package that an exception passed through."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if Path(frame.filename).is_relative_to(_PACKAGE)] or frames
+    if not ours:
+        return "an unknown place"
+    path = Path(ours[-1].filename)
+    shown = path.relative_to(_PACKAGE.parent) if path.is_relative_to(_PACKAGE) else path.name
+    return f"{shown}, line {ours[-1].lineno}"
 
 
 class SettingError(SyncError):
-    """A setting is missing or can't be."""
+    """A setting is missing or invalid."""
 
 
 class SourceError(SyncError):
-    """Oracle, or the way to it."""
+    """Oracle did not answer as it should, or could not be reached."""
 
 
 class Unavailable(SourceError):
-    """Retried for as long as allowed, without success."""
+    """Oracle was retried for as long as allowed, without success."""
 
-    advice = "Nothing to mend here as a rule: run it again later; it goes on from where it stopped."
+    advice = "Usually there is nothing to fix here: run it again later, and it continues."
 
 
 class TooSlow(Unavailable):
-    """The server, or something before it, gave up on the request for taking too long."""
+    """The server, or something in front of it, gave up on a request that took too long."""
 
     advice = "Ask for less at a time: a smaller batch size, or fewer fields (ORACLE_FIELDS)."
 
 
 class SignInRefused(SourceError):
-    """The server does not accept who is asking."""
+    """The server does not accept the credentials."""
 
     advice = (
         "Check ORACLE_USER and ORACLE_PASSWORD (or ORACLE_TOKEN, or the ORACLE_CLIENT_* settings)."
@@ -107,23 +173,23 @@ class SignInRefused(SourceError):
 
 
 class RequestRefused(SourceError):
-    """The server understood and will not answer this request."""
+    """The server understood the request and will not answer it."""
 
 
 class BadAnswer(SourceError):
-    """An answer that is not what was asked for, or that contradicts itself."""
+    """The answer is not what was asked for, or contradicts itself."""
 
 
 class RowsMoved(SyncError):
-    """The collection shifted by more than could be repaired on the spot."""
+    """Rows of the collection moved by more than could be repaired at once."""
 
     advice = "A full refresh puts it right: oracle-sync sync --full-refresh."
 
 
 class OnlyRejects(SyncError):
-    """Nothing in a page could be stored, so passing over it would lose rows in silence.
+    """No item of a page could be stored, and skipping all of them would lose rows silently.
 
-    `rejects` are those items; they are set aside, though the offset does not move.
+    `rejects` are those items: they are set aside, but the offset does not move past them.
     """
 
     advice = (
@@ -131,17 +197,17 @@ class OnlyRejects(SyncError):
         "themselves where they stand among good ones: a larger batch size helps."
     )
 
-    def __init__(self, what: str, rejects: list[Any]) -> None:
+    def __init__(self, what: str, rejects: Sequence[Any] = ()) -> None:
         super().__init__(what)
         self.rejects = rejects
 
 
 class RemovalHeld(SyncError):
-    """A full refresh would have removed more than the limit, so it removed nothing."""
+    """A full refresh would have removed more rows than the limit allows, so it removed none."""
 
 
 class StoreError(SyncError):
-    """The database."""
+    """The database did not do what was asked, or could not be reached."""
 
 
 class NothingSynced(StoreError):
@@ -167,9 +233,9 @@ class Locked(StoreError):
 
 
 class Fenced(StoreError):
-    """Another writer has taken over the sync name; this one wrote nothing more."""
+    """Another writer took over the sync name; this one wrote nothing after that."""
 
-    advice = "Nothing to do: the other run goes on from the last committed offset."
+    advice = "Nothing to do: the other run continues from the last committed offset."
 
 
 class Reaction(Enum):
@@ -181,8 +247,8 @@ class Reaction(Enum):
     REFUSED = "give up"
 
 
-# 408, 429 and 5xx pass by themselves; 504 is Oracle's cut after five minutes, for which the
-# remedy is a smaller page.
+# 408, 429 and 5xx pass by themselves. 504 is how Oracle cuts a request after five minutes; a
+# smaller page helps.
 _REACTIONS = {
     401: Reaction.SIGN_IN,
     403: Reaction.SIGN_IN,
@@ -198,7 +264,7 @@ _REACTIONS = {
 
 _ADVICE = {
     400: "Check ORACLE_FINDER, ORACLE_QUERY, ORACLE_FIELDS and ORACLE_ORDER_BY: the server's "
-    "words name what it dislikes. An empty ORACLE_QUERY or ORACLE_FINDER is not sent.",
+    "words say which. An empty ORACLE_QUERY or ORACLE_FINDER is not sent.",
     403: "The user lacks a privilege on this resource, or the network is blocked: ask the "
     "administrator of the pod.",
     404: "Check ORACLE_BASE_URL and ORACLE_API_VERSION.",
@@ -206,12 +272,12 @@ _ADVICE = {
 
 
 def reaction(status: int) -> Reaction:
-    """What to do about an HTTP status that is no success."""
+    """Return what to do about an HTTP status that is not a success."""
     return _REACTIONS.get(status, Reaction.RETRY if status >= 500 else Reaction.REFUSED)
 
 
 def from_status(status: int, what: str) -> SourceError:
-    """The error for an HTTP status; `what` says what happened and where, already cleaned."""
+    """Return the error for an HTTP status; `what` says what happened and where, already cleaned."""
     kinds: dict[Reaction, type[SourceError]] = {
         Reaction.RETRY: Unavailable,
         Reaction.SMALLER: TooSlow,

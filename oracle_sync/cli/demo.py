@@ -32,7 +32,8 @@ def run_demo(*, once: bool, port: int, say: Callable[[str], object]) -> int:
         _only_demo_settings(home, pod.url, *pod.auth)
         say(f"Stand-in Oracle pod: {pod.url}, {ROWS} opportunities, all invented.")
         say(f"Embedded PostgreSQL and Dagster's home: {home}")
-        from oracle_sync.cli.sync import Launch, show_progress
+        from oracle_sync.cli.progress import show_progress
+        from oracle_sync.cli.sync import Launch
 
         status = Launch(
             PLAIN, batch_size=None, sync_name=PLAIN.name, full_refresh=False, removal_limit=None

@@ -16,12 +16,11 @@ from oracle_sync.cli.moves import replay, reset, rewind
 from oracle_sync.cli.options import fail, sync_name_option
 from oracle_sync.cli.servers import demo, dev, sandbox
 from oracle_sync.cli.state import history, status
+from oracle_sync.cli.sync import INTERRUPTED
 from oracle_sync.config.environment import load_env_file
 from oracle_sync.config.settings import BATCH_SIZE, PERCENT, warnings
 from oracle_sync.config.syncs import find
 from oracle_sync.errors import SyncError
-
-INTERRUPTED = 130
 
 WITHOUT_SETTINGS = ("sandbox", "demo")
 """Commands that use nothing of the user's."""
@@ -71,7 +70,8 @@ def sync(
     removal_limit: int | None = None,
 ) -> None:
     """Sync to the end, as a Dagster run; BATCH_SIZE items per request."""
-    from oracle_sync.cli.sync import Launch, show_progress
+    from oracle_sync.cli.progress import show_progress
+    from oracle_sync.cli.sync import Launch
 
     wanted = find(sync_name)
     launch = Launch(

@@ -1,22 +1,17 @@
-"""`oracle-sync sync`: the asset's run in this process, shown on a terminal or in lines.
-
-Belongs here: starting the run that the UI would start, and following it. Does not belong here:
-what the run does.
-"""
+"""`oracle-sync sync`: the run that the UI would start, in this process, and how it ended."""
 
 from __future__ import annotations
 
 import gc
 import socket
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from oracle_sync.config.settings import MAX_BATCH_SIZE, Settings
+from oracle_sync.config.settings import Settings
 from oracle_sync.config.syncs import Sync
 from oracle_sync.errors import SyncError
 
@@ -24,8 +19,7 @@ if TYPE_CHECKING:
     from oracle_sync.engine.rows import Batch
     from oracle_sync.engine.run import Report, Summary
 
-MANY_REQUESTS = 1_000
-"""Requests still to come, above which a larger batch size is worth a word."""
+INTERRUPTED = 130
 
 POOLED_SECONDS = 2
 """Age up to which a connection to Dagster's storage is used again."""
@@ -44,14 +38,14 @@ class Launch:
     removal_limit: int | None
 
     def run(self, show: Show) -> int:
-        """Run to the end and give the exit status.
+        """Run to the end and return the exit status.
 
         Raises:
             SyncError: if the run failed.
         """
         settings = self.sync.settings()
         settings.oracle.checked()
-        _reachable(settings)
+        _demand_reachable(settings)
         click.echo(f"Starting sync of {self.sync.collection.table} as a Dagster run ...")
         # Importing Dagster makes millions of objects that stay; looking through them for garbage
         # again and again takes a fifth of the start.
@@ -59,137 +53,83 @@ class Launch:
         from oracle_sync.orchestration.instance import instance
         from oracle_sync.postgres.connection import STATEMENT_TIMEOUT_MS
 
-        last: list[Summary] = []
-        batch_size = self.batch_size or settings.batch_size
-        with show(batch_size) as report, instance(settings) as home:
-            # Else Dagster connects anew for each of some fifty queries around a run. Older
+        last: Summary | None = None
+        with show(self.batch_size or settings.batch_size) as report, instance(settings) as home:
+            # Otherwise Dagster connects for each of some fifty queries around a run. Older
             # connections are not used again: the server may have been restarted since.
             home.optimize_for_webserver(
                 statement_timeout=STATEMENT_TIMEOUT_MS, pool_recycle=POOLED_SECONDS, max_overflow=10
             )
 
             def keep(summary: Summary, batch: Batch) -> None:
-                last[:] = [summary]
+                nonlocal last
+                last = summary
                 report(summary, batch)
 
             result = self._execute(home, keep)
-        return self._told(result, last[0] if last else None)
+        return _conclude(result, last)
 
     def _execute(self, home: Any, report: Report) -> Any:
-        from oracle_sync.definitions import build_defs
-        from oracle_sync.orchestration.assets import op_name
-        from oracle_sync.orchestration.jobs import SYNC_JOB
-        from oracle_sync.orchestration.launcher import HOST_TAG
+        """Run the job and return Dagster's result; None if Ctrl-C came before its first step."""
+        from dagster import DagsterExecutionInterruptedError
 
-        job = build_defs(report=report).resolve_job_def(self.sync.label(SYNC_JOB))
+        from oracle_sync.definitions import build_defs
+        from oracle_sync.orchestration.launcher import HOST_TAG
+        from oracle_sync.orchestration.names import job_name, run_tags
+        from oracle_sync.orchestration.run_config import run_config
+
+        job = build_defs(report=report).resolve_job_def(job_name(self.sync))
         gc.freeze()
         gc.enable()
-        config = {
+        values = {
             "batch_size": self.batch_size,
             "sync_name": self.sync_name,
             "full_refresh": self.full_refresh,
             "removal_limit": self.removal_limit,
         }
-        given = {name: value for name, value in config.items() if value is not None}
-        return job.execute_in_process(
-            run_config={
-                "ops": {op_name(self.sync): {"config": given}},
-                # The run's log goes to Dagster's storage; on this terminal we speak ourselves.
-                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-            },
-            instance=home,
-            raise_on_error=False,
-            tags={
-                "oracle_sync/sync_name": self.sync_name,
-                "oracle_sync/reason": "command line",
-                HOST_TAG: socket.gethostname(),
-            },
-        )
-
-    def _told(self, result: Any, summary: Summary | None) -> int:
-        if _interrupted(result):
-            at = f"offset {summary.offset_after}" if summary else "the stored offset"
-            click.echo(f"Interrupted; the next sync resumes at {at}.", err=True)
-            return 130
-        if not result.success or summary is None:
-            raise _failure_of(result)
-        for warning in summary.warnings:
-            click.echo(f"Warning: {warning}", err=True)
-        click.echo(
-            f"Sync Complete!\n"
-            f"   Total Synced: {summary.total_synced}\n"
-            f"   Final Offset: {summary.offset_after}\n"
-            f"   Received {summary.received}: {summary.inserted} new, {summary.updated} changed, "
-            f"{summary.rejected} rejected; {summary.removed} removed, in {summary.seconds:.1f} s "
-            f"({summary.rate:.0f} rows/s)\n"
-            f"   Run: {result.run_id}"
-        )
-        return 0
-
-
-@contextmanager
-def show_progress(batch_size: int) -> Iterator[Report]:
-    """A progress bar on a terminal, else a line per batch."""
-    advised: list[bool] = []
-
-    def advise(summary: Summary) -> None:
-        if advised or summary.expected is None:
-            return
-        advised.append(True)
-        left = max(0, summary.expected - summary.offset_after)
-        requests, fewer = left // batch_size, left // (MAX_BATCH_SIZE - 1) + 1
-        if requests > MANY_REQUESTS and batch_size < MAX_BATCH_SIZE:
-            click.echo(
-                f"Note: at {batch_size} items per request this takes about {requests:,} requests; "
-                f"`oracle-sync sync {MAX_BATCH_SIZE}` would take about {fewer:,}."
+        given = {name: value for name, value in values.items() if value is not None}
+        tags = run_tags(self.sync_name, "command line") | {HOST_TAG: socket.gethostname()}
+        # The run's log goes to Dagster's storage; on this terminal we speak ourselves.
+        quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+        try:
+            return job.execute_in_process(
+                run_config=run_config(self.sync, given) | quiet,
+                instance=home,
+                raise_on_error=False,
+                tags=tags,
             )
-
-    bar = _bar() if sys.stdout.isatty() else nullcontext(_line)
-    with bar as tell:
-
-        def report(summary: Summary, batch: Batch) -> None:
-            advise(summary)
-            tell(summary, batch)
-
-        yield report
+        except DagsterExecutionInterruptedError:
+            return None
 
 
-def _line(summary: Summary, batch: Batch) -> None:
-    pages = f" in {batch.pages} pages" if batch.pages > 1 else ""
+def _conclude(result: Any, summary: Summary | None) -> int:
+    """Say how a run ended, and return the exit status.
+
+    Raises:
+        SyncError: if it failed.
+    """
+    if result is None or _was_interrupted(result):
+        at = f"offset {summary.offset_after}" if summary else "the stored offset"
+        click.echo(f"Interrupted; the next sync resumes at {at}.", err=True)
+        return INTERRUPTED
+    if not result.success or summary is None:
+        raise _error_of(result)
+    for warning in summary.warnings:
+        click.echo(f"Warning: {warning}", err=True)
     click.echo(
-        f"Batch: Offset={batch.offset_before}  Received {batch.received} items{pages}  "
-        f"Updated offset to {batch.offset_after}, total synced: {summary.total_synced}"
+        f"Sync Complete!\n"
+        f"   Total Synced: {summary.total_synced}\n"
+        f"   Final Offset: {summary.offset_after}\n"
+        f"   Received {summary.received}: {summary.inserted} new, {summary.updated} changed, "
+        f"{summary.rejected} rejected; {summary.removed} removed, in {summary.seconds:.1f} s "
+        f"({summary.rate:.0f} rows/s)\n"
+        f"   Run: {result.run_id}"
     )
+    return 0
 
 
-@contextmanager
-def _bar() -> Iterator[Report]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]:.0f} rows/s"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns) as progress:
-        task = progress.add_task("Syncing", total=None, rate=0.0)
-
-        def report(summary: Summary, _batch: Batch) -> None:
-            progress.update(
-                task,
-                description="Full refresh" if summary.refreshing else "Syncing",
-                completed=summary.offset_after,
-                total=max(summary.expected or 0, summary.offset_after) or None,
-                rate=summary.rate,
-            )
-
-        yield report
-
-
-def _reachable(settings: Settings) -> None:
-    """Fail on an unreachable database before Dagster does, which would not be as brief.
+def _demand_reachable(settings: Settings) -> None:
+    """Fail on an unreachable database before Dagster does, and in fewer words.
 
     Raises:
         StoreError: if it can't be reached.
@@ -201,27 +141,25 @@ def _reachable(settings: Settings) -> None:
         connect(url).close()
 
 
-def _interrupted(result: Any) -> bool:
-    """Whether Ctrl-C ended the run: in the middle of its work, or while it was being set up."""
+def _was_interrupted(result: Any) -> bool:
+    """Return whether Ctrl-C ended the run."""
     from dagster import DagsterRunStatus
+    from dagster._core.execution.plan.objects import ErrorSource
 
     if result.dagster_run.status == DagsterRunStatus.CANCELED:
         return True
-    errors = (getattr(event.event_specific_data, "error", None) for event in result.all_events)
-    return any(error and "Interrupt" in (error.cls_name or "") for error in errors)
+    failures = (event.step_failure_data for event in result.all_events if event.is_step_failure)
+    return any(failure.error_source == ErrorSource.INTERRUPT for failure in failures)
 
 
-def _failure_of(result: Any) -> SyncError:
-    """The error that the run recorded, in two parts: what happened, and what to do."""
+def _error_of(result: Any) -> SyncError:
+    """Return the error that the failed run recorded."""
+    from oracle_sync.orchestration.failures import recorded_error
+
     for event in result.all_events:
-        data = event.event_specific_data
-        facts = getattr(getattr(data, "user_failure_data", None), "metadata", None)
-        if facts:
-            words = {name: str(value.value) for name, value in facts.items()}
-            error = SyncError(words.get("what happened", ""), words.get("what to do", ""))
-            error.kept = words.get("what is safe", "")
-            return error
+        if event.is_step_failure:
+            return recorded_error(event)
     return SyncError(
-        f"The run {result.run_id} failed unexpectedly.",
-        "Its log in the Dagster UI (oracle-sync dev) says more.",
+        f"The run {result.run_id} failed before its first step.",
+        "Its log in the Dagster UI (oracle-sync dev) says why.",
     )

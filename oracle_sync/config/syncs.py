@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -125,16 +125,20 @@ def checked_name(name: str) -> str:
     return name
 
 
-def find(name: str | None) -> Sync:
-    """Return the declared sync of a name; for any other name the plain one, whose table it shares.
+def find(name: str | None, syncs: Sequence[Sync] | None = None) -> Sync:
+    """Return the sync of a name; for any other name the plain one, whose table it shares.
+
+    Args:
+        name: of a sync, or a further name in the table of the plain one.
+        syncs: those to look among; without them the declared ones.
 
     Raises:
         SettingError: if no row of `sync_state` can have that name, or if none is given and
-            several are declared.
+            there are several syncs.
     """
     if name is not None:
         checked_name(name)
-    syncs = declared()
+    syncs = declared() if syncs is None else syncs
     if name is None and len(syncs) == 1:
         return syncs[0]
     if name is None:

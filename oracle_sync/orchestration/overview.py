@@ -1,7 +1,6 @@
-"""The asset `sync_overview`: how the table grew, and how fast its runs were, as a picture.
+"""The asset `sync_overview`: how the table grew and how fast its runs were, as a picture.
 
-Belongs here: an example of an asset that takes the table as a data frame. Does not belong here:
-anything that the sync needs.
+An example of an asset that reads the table as a data frame; the sync does not need it.
 """
 
 import base64
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from oracle_sync.config.syncs import PLAIN, Sync
-from oracle_sync.orchestration.assets import ASSET, GROUP, table_key
+from oracle_sync.orchestration.names import GROUP, table_key
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,37 +23,30 @@ DAYS = 14
 
 
 def build_overview(sync: Sync = PLAIN) -> dg.AssetsDefinition:
-    """The asset `sync_overview` of a sync."""
+    """Return the asset `sync_overview` of a sync."""
 
     @dg.asset(
         key=sync.path("sync_overview"),
-        ins={
-            ASSET: dg.AssetIn(
-                table_key(sync), metadata={"columns": ["opportunity_number", "synced_at"]}
-            )
-        },
+        ins={"table": dg.AssetIn(table_key(sync), metadata={"columns": ["synced_at"]})},
         group_name=GROUP,
         kinds={"pandas"},
         owners=["team:data-engineering"],
         # Needs Dagster's automation sensor to be on; each run reads the whole table.
         automation_condition=dg.AutomationCondition.on_cron("0 * * * *"),
     )
-    # Any, and not pd.DataFrame: naming that type would have pandas imported with the definitions.
-    def sync_overview(
-        context: dg.AssetExecutionContext, minimal_opportunities: Any
-    ) -> dg.MaterializeResult[Any]:
+    # Any, and not pd.DataFrame: naming that type would import pandas with the definitions.
+    def sync_overview(context: dg.AssetExecutionContext, table: Any) -> dg.MaterializeResult[Any]:
         """Rows over time and throughput of each run, drawn with pandas.
 
-        An example of an asset downstream of the table, which it takes as a data frame.
+        An example of an asset downstream of the table, which it reads as a data frame.
         """
-        rows: pd.DataFrame = minimal_opportunities
+        rows: pd.DataFrame = table
         runs = _runs(context.instance, table_key(sync))
         return dg.MaterializeResult(
             metadata={
                 "picture": dg.MetadataValue.md(_image(_picture(runs))),
                 "changed per day": dg.MetadataValue.md(_per_day(rows)),
                 "rows": len(rows),
-                "rows_without_number": int(rows["opportunity_number"].isna().sum()),
                 "runs": len(runs),
             }
         )
@@ -63,17 +55,17 @@ def build_overview(sync: Sync = PLAIN) -> dg.AssetsDefinition:
 
 
 def _runs(instance: dg.DagsterInstance, table: dg.AssetKey) -> "pd.DataFrame":
-    """One row for each of the table's latest materializations, oldest first."""
+    """Return one row for each of the table's latest materializations, oldest first."""
     import pandas as pd
 
     columns = {"dagster/row_count": "rows", "rows_per_second": "rate", "rows_received": "received"}
-    found = []
+    lines = []
     for record in instance.fetch_materializations(table, limit=RUNS).records:
         event = record.asset_materialization
-        told = {} if event is None else event.metadata
-        if set(columns) <= set(told):
-            found.append([record.timestamp, *(told[name].value for name in columns)])
-    runs = pd.DataFrame(found, columns=["at", *columns.values()])
+        metadata = {} if event is None else event.metadata
+        if set(columns) <= set(metadata):
+            lines.append([record.timestamp, *(metadata[name].value for name in columns)])
+    runs = pd.DataFrame(lines, columns=["at", *columns.values()])
     runs["at"] = pd.to_datetime(runs["at"], unit="s", utc=True)
     return runs.sort_values("at", ignore_index=True)
 
@@ -110,7 +102,7 @@ def _picture(runs: "pd.DataFrame") -> bytes:
 
 
 def _top(values: "pd.Series[Any]") -> float:
-    """Where an axis ends, with some room above what is drawn."""
+    """Return where an axis ends, with some room above what is drawn."""
     return float(max([1.0, *(1.1 * value for value in values)]))
 
 

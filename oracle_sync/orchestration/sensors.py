@@ -1,18 +1,10 @@
-"""The sensor that looks for new rows and asks for runs.
-
-Belongs here: one look, what it says to a person, and the cursor that mirrors `sync_state`. Does
-not belong here: syncing.
-"""
+"""The sensor that looks for new rows and asks for runs."""
 
 import datetime as dt
-import json
-from collections.abc import Callable, Iterator, Mapping
-from itertools import islice, takewhile
-from typing import Any
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import dagster as dg
-from dagster._core.definitions.run_request import InstigatorType
-from dagster._core.scheduler.instigation import SensorInstigatorData
 
 from oracle_sync.config.settings import Settings
 from oracle_sync.config.syncs import PLAIN, Sync
@@ -20,9 +12,14 @@ from oracle_sync.engine.probe import probe
 from oracle_sync.engine.store import State
 from oracle_sync.errors import Locked, StoreRefused, SyncError, clean
 from oracle_sync.oracle.client import OracleClient
-from oracle_sync.orchestration.assets import CONFIRM_AFTER, op_name, table_key
+from oracle_sync.orchestration import runs
+from oracle_sync.orchestration.assets import CONFIRM_AFTER
+from oracle_sync.orchestration.cursor import mirror, stored_cursor, wanted_offset
 from oracle_sync.orchestration.jobs import build_sync_job
+from oracle_sync.orchestration.names import run_tags, sensor_name
 from oracle_sync.orchestration.resources import DbResource, OracleResource
+from oracle_sync.orchestration.run_config import run_config
+from oracle_sync.orchestration.runs import RunHistory, Status, SyncRun
 from oracle_sync.postgres.database import Database
 from oracle_sync.postgres.reader import whoami
 
@@ -32,30 +29,33 @@ RETRY_SECONDS = 10
 FIRST_BACKOFF = dt.timedelta(minutes=1)
 LONGEST_BACKOFF = dt.timedelta(hours=1)
 
-RETRY_GAP = dt.timedelta(minutes=5)
-"""How long a crashed run may wait for Dagster to start it anew; after that, we no longer do."""
-
 LOCK_GAP = dt.timedelta(minutes=10)
 """How long a run that has started may be without the lock before it is no longer waited for."""
 
 LOOK_BACK = 20
-"""Runs that a tick looks through, of whatever job, newest first."""
+"""Runs that a tick looks through, of whichever job, newest first."""
 
 UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
+    Status.QUEUED,
+    Status.NOT_STARTED,
+    Status.STARTING,
+    Status.STARTED,
+    Status.CANCELING,
 ]
-ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+ENDED = [Status.SUCCESS, Status.FAILURE, Status.CANCELED]
 
 
 def build_sensor(interval: int, *, running: bool, sync: Sync = PLAIN) -> dg.SensorDefinition:
-    """The sensor `new_opportunities`; `interval` in seconds, `running`: on without a click."""
+    """Return the sensor of a sync, such as `new_opportunities`.
+
+    Args:
+        interval: seconds between two ticks, at least.
+        running: whether it is on without a click.
+        sync: whose rows it looks for.
+    """
 
     @dg.sensor(
-        name=sync.label("new_opportunities"),
+        name=sensor_name(sync),
         job=build_sync_job(sync),
         minimum_interval_seconds=interval,
         default_status=(
@@ -67,18 +67,17 @@ def build_sensor(interval: int, *, running: bool, sync: Sync = PLAIN) -> dg.Sens
             "bare number to move the sync there."
         ),
     )
-    def new_opportunities(
+    def new_rows(
         context: dg.SensorEvaluationContext, oracle: OracleResource, db: DbResource
     ) -> dg.SensorResult | dg.SkipReason:
-        before = _stored_cursor(context)
+        before = stored_cursor(context)
         try:
             settings = sync.settings()
-            result: dg.SensorResult | dg.SkipReason = look(
-                context, sync, lambda: _client(oracle, sync, settings), db.database(sync, settings)
-            )
+            client = partial(_client, oracle, sync, settings)
+            result = _Tick(context, sync, client, db.database(sync, settings)).result()
         except SyncError as error:
             result = dg.SkipReason(error.sentence())
-        now = _stored_cursor(context)
+        now = stored_cursor(context)
         if now and now != before:
             return dg.SensorResult(
                 skip_reason="The cursor was set during this tick; the next one acts on it.",
@@ -86,23 +85,7 @@ def build_sensor(interval: int, *, running: bool, sync: Sync = PLAIN) -> dg.Sens
             )
         return result
 
-    return new_opportunities
-
-
-def _stored_cursor(context: dg.SensorEvaluationContext) -> str | None:
-    """The cursor as it is at this moment.
-
-    A tick's cursor is written over whatever a person has set while it was looking (Dagster 1.13).
-    """
-    if context.instance.schedule_storage is None:  # in memory, as for a test of the sensor
-        return None
-    location = context.code_location_origin
-    for state in context.instance.all_instigator_state(instigator_type=InstigatorType.SENSOR):
-        found = state.origin.repository_origin.code_location_origin.location_name
-        if state.name == context.sensor_name and (not location or found == location.location_name):
-            data = state.instigator_data
-            return data.cursor if isinstance(data, SensorInstigatorData) else None
-    return None
+    return new_rows
 
 
 def _client(oracle: OracleResource, sync: Sync, settings: Settings) -> OracleClient:
@@ -110,202 +93,140 @@ def _client(oracle: OracleResource, sync: Sync, settings: Settings) -> OracleCli
     return oracle.client(sync, settings, retry_seconds=brief, timeout=20)
 
 
-def look(
-    context: dg.SensorEvaluationContext,
-    sync: Sync,
-    client: Callable[[], OracleClient],
-    database: Database,
-) -> dg.SensorResult | dg.SkipReason:
-    """One tick.
+class _Tick:
+    """One look of the sensor."""
 
-    Raises:
-        SyncError: if Oracle or the database can't be asked; nothing has moved then.
-    """
-    state = database.state(sync.name) or State(sync.name)
-    wish = _wished_offset(context.cursor)
-    if isinstance(wish, str):
-        return dg.SkipReason(wish)
-    running = _unfinished_run(context, sync, database)
-    if wish is not None:
-        if running:
+    def __init__(
+        self,
+        context: dg.SensorEvaluationContext,
+        sync: Sync,
+        client: Callable[[], OracleClient],
+        database: Database,
+    ) -> None:
+        self._context = context
+        self._sync = sync
+        self._client = client
+        self._database = database
+        self._history = RunHistory(context, [sync])
+
+    def result(self) -> dg.SensorResult | dg.SkipReason:
+        """Look, and ask for a run or say why not.
+
+        Raises:
+            SyncError: if Oracle or the database can't be asked; nothing has moved then.
+        """
+        wanted = wanted_offset(self._context.cursor)
+        state = self._database.state(self._sync.name) or State(self._sync.name)
+        running = self._unfinished_run()
+        if running and wanted is not None:
             return dg.SkipReason(
-                f"The cursor asks for offset {wish}; it will be moved there when run "
-                f"{running.run_id[:8]} has ended."
+                f"The cursor asks for offset {wanted}; it will be moved there when run "
+                f"{running.id[:8]} has ended."
             )
-        state = _move(database, state, wish)
-    cursor = _cursor(state)
-    if running:
-        return dg.SensorResult(
-            skip_reason=f"Run {running.run_id[:8]} is at offset {state.offset}.", cursor=cursor
+        if wanted is not None:
+            state = self._move(state, wanted)
+        cursor = mirror(state)
+        if running:
+            reason = f"Run {running.id[:8]} is at offset {state.offset}."
+            return dg.SensorResult(skip_reason=reason, cursor=cursor)
+        pause = self._pause(state)
+        if pause:
+            return dg.SensorResult(skip_reason=pause, cursor=cursor)
+        request = self._request(state)
+        if request is None:
+            reason = f"Up to date at offset {state.offset}."
+            return dg.SensorResult(skip_reason=reason, cursor=cursor)
+        return dg.SensorResult(run_requests=[request], cursor=cursor)
+
+    def _runs(self, statuses: list[dg.DagsterRunStatus]) -> Iterator[SyncRun]:
+        """Return the newest runs under the sync's own name."""
+        filters = dg.RunsFilter(statuses=statuses)
+        records = self._context.instance.get_run_records(filters, limit=LOOK_BACK)
+        for run in self._history.select(records):
+            if run.sync_name == self._sync.name:
+                yield run
+
+    def _unfinished_run(self) -> SyncRun | None:
+        """Return a run that is at work on the table, or will be."""
+        for run in self._runs(UNFINISHED):
+            if not self._is_abandoned(run):
+                return run
+        # A crashed run counts as failed for a moment before Dagster starts another.
+        newest = next(self._runs([Status.FAILURE]), None)
+        return newest if newest and newest.awaits_restart else None
+
+    def _is_abandoned(self, run: SyncRun) -> bool:
+        """Return whether a run started long ago and yet nobody is at work on the table.
+
+        Its process was killed on a machine that Dagster's daemon can't look at.
+        """
+        if run.status != Status.STARTED or runs.now() - run.started <= LOCK_GAP:
+            return False
+        return self._database.holder(self._sync.name) is None
+
+    def _move(self, state: State, offset: int) -> State:
+        if offset == state.offset:
+            return state
+        if offset > state.offset:
+            # Known without the lock, which would be taken at each tick until someone mends it.
+            raise StoreRefused(
+                f"The cursor asks for offset {offset}, but only 0 to {state.offset} is committed, "
+                "and the rows between would be skipped; nothing was changed.",
+                "Set the cursor to an offset in that range, or clear it.",
+            )
+        try:
+            holder = f"sensor cursor, {whoami()}"
+            with self._database.writer(state.sync_name, holder) as writer:
+                writer.move(offset, "rewind", "the sensor's cursor was set by hand")
+                return writer.state
+        except Locked as error:
+            raise Locked(
+                f"The cursor asks for offset {offset}, but {error}", error.advice
+            ) from error
+
+    def _pause(self, state: State) -> str | None:
+        """Return why no run is asked for yet after failures: each one doubles the pause."""
+        failed = self._history.streak(self._runs(ENDED))
+        if not failed:
+            return None
+        pause = min(FIRST_BACKOFF * 2 ** (len(failed) - 1), LONGEST_BACKOFF)
+        again = failed[0].ended + pause
+        if runs.now() >= again:
+            return None
+        subject = "The last run" if len(failed) == 1 else f"The last {len(failed)} runs"
+        error = f": {clean(state.last_error, limit=400)}" if state.last_error else "."
+        return (
+            f"Next try at {again:%H:%M:%S} UTC. {subject} failed "
+            f"(see run {failed[0].id[:8]}){error}"
         )
-    waiting = _backing_off(context, sync, state)
-    if waiting:
-        return dg.SensorResult(skip_reason=waiting, cursor=cursor)
-    reason, refresh = _news(state, client)
-    if reason is None:
-        return dg.SensorResult(skip_reason=f"Up to date at offset {state.offset}.", cursor=cursor)
-    return dg.SensorResult(run_requests=[_request(sync, state, reason, refresh)], cursor=cursor)
 
-
-def _news(state: State, client: Callable[[], OracleClient]) -> tuple[str | None, bool]:
-    """Why a run is due, if one is, and whether it has to be a full refresh."""
-    if state.doubt:
-        return f"a full refresh is due: {state.doubt}", True
-    if state.refreshing or (state.offset and not state.complete):
-        return f"an unfinished sync goes on from offset {state.offset}", False
-    if state.last_error:
-        return "the last run failed: another one shows whether it works again", False
-    if state.last_success_at and _now() - state.last_success_at > CONFIRM_AFTER:
-        # Before Oracle is asked: where it does not answer, a failed run is what people hear of.
-        return "no run for an hour: one confirms that all is well", False
-    seen = probe(client(), state)
-    if seen.anchored is False:
-        return f"rows moved: the row before offset {state.offset} is another one", True
-    if seen.more:
-        new = f"new rows after offset {state.offset}" if state.offset else "the first sync"
-        return new, False
-    return None, False
-
-
-def _request(sync: Sync, state: State, reason: str, refresh: bool) -> dg.RunRequest:
-    # No run_key: it would be spent by a failed run, and this one never asked for again.
-    config = {"sync_name": state.sync_name, "full_refresh": refresh}
-    return dg.RunRequest(
-        run_config={"ops": {op_name(sync): {"config": config}}},
-        tags={
-            "oracle_sync/sync_name": state.sync_name,
-            "oracle_sync/offset": str(state.offset),
-            "oracle_sync/reason": clean(reason, limit=200),
-        },
-    )
-
-
-def _cursor(state: State) -> str:
-    return json.dumps(
-        {
-            "offset": state.offset,
-            "total_synced": state.total_synced,
-            "complete": state.complete,
-            "sync_name": state.sync_name,
-        }
-    )
-
-
-def _wished_offset(cursor: str | None) -> int | str | None:
-    """The offset a person has set, None for our own mirror, or why the cursor can't be read."""
-    text = (cursor or "").strip()
-    if not text:
-        return None
-    if text.isascii() and text.isdigit() and len(text) < 10:
-        return int(text)
-    try:
-        mirror = json.loads(text)
-    except (ValueError, RecursionError):
-        mirror = None
-    if isinstance(mirror, dict) and "offset" in mirror:
-        return None
-    return (
-        f"The cursor {clean(text, limit=60)!r} is neither a number nor what this sensor writes, "
-        "and was left alone. Set it to an offset such as 0, or clear it."
-    )
-
-
-def _move(database: Database, state: State, offset: int) -> State:
-    if offset == state.offset:
-        return state
-    if offset > state.offset:
-        # Known without the lock, which would be taken at each tick until someone mends it.
-        raise StoreRefused(
-            f"The cursor asks for offset {offset}, but only 0 to {state.offset} is committed, and "
-            "the rows between would be skipped; nothing was changed.",
-            "Set the cursor to an offset in that range, or clear it.",
+    def _request(self, state: State) -> dg.RunRequest | None:
+        reason, full_refresh = self._reason(state)
+        if reason is None:
+            return None
+        # No run_key: a failed run would spend it, and nothing would be asked for again.
+        values = {"sync_name": state.sync_name, "full_refresh": full_refresh}
+        tags = run_tags(state.sync_name, clean(reason, limit=200))
+        return dg.RunRequest(
+            run_config=run_config(self._sync, values),
+            tags=tags | {"oracle_sync/offset": str(state.offset)},
         )
-    try:
-        with database.writer(state.sync_name, f"sensor cursor, {whoami()}") as writer:
-            writer.move(offset, "rewind", "the sensor's cursor was set by hand")
-            return writer.state
-    except Locked as error:
-        raise Locked(f"The cursor asks for offset {offset}, but {error}", error.advice) from error
 
-
-def _now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
-
-
-def _jobs(context: dg.SensorEvaluationContext, key: dg.AssetKey) -> set[str]:
-    """Names of the jobs that write the table, a user's own among them."""
-    repository = context.repository_def
-    jobs = repository.get_all_jobs() if repository else []
-    return {j.name for j in jobs if key in j.asset_layer.executable_asset_keys}
-
-
-def _records(
-    context: dg.SensorEvaluationContext, sync: Sync, statuses: list[dg.DagsterRunStatus]
-) -> Iterator[dg.RunRecord]:
-    """The newest runs of this sync, of whatever job, also those clicked in the UI."""
-    table, runs = table_key(sync), dg.RunsFilter(statuses=statuses)
-    jobs = _jobs(context, table)
-    for record in context.instance.get_run_records(runs, limit=LOOK_BACK):
-        run = record.dagster_run
-        # None, or empty, where a whole job runs, or checks alone.
-        selected = run.asset_selection
-        ours = table in selected if selected else run.job_name in jobs
-        if not selected and run.asset_check_selection:
-            continue
-        name: Any = run.run_config
-        for key in ("ops", op_name(sync), "config", "sync_name"):
-            name = name.get(key) if isinstance(name, Mapping) else None
-        if ours and (name or sync.name) == sync.name:
-            yield record
-
-
-def _unfinished_run(
-    context: dg.SensorEvaluationContext, sync: Sync, database: Database
-) -> dg.DagsterRun | None:
-    """A run that is at work on the table, or will be."""
-    for record in _records(context, sync, UNFINISHED):
-        if not _abandoned(record, sync, database):
-            return record.dagster_run
-    # A crashed run counts as failed for a moment before Dagster starts it anew.
-    for record in islice(_records(context, sync, [dg.DagsterRunStatus.FAILURE]), 1):
-        tags = record.dagster_run.tags
-        due = tags.get("dagster/will_retry") == "true" and "dagster/auto_retry_run_id" not in tags
-        if due and _now() < _ended(record) + RETRY_GAP:
-            return record.dagster_run
-    return None
-
-
-def _abandoned(record: dg.RunRecord, sync: Sync, database: Database) -> bool:
-    """Whether a run has started long ago and yet nobody is at work on the table.
-
-    So it is where its process was killed on a machine that Dagster's daemon can't look at.
-    """
-    if record.dagster_run.status != dg.DagsterRunStatus.STARTED:
-        return False
-    started = record.start_time or record.create_timestamp.timestamp()
-    since = _now() - dt.datetime.fromtimestamp(started, dt.UTC)
-    return since > LOCK_GAP and database.holder(sync.name) is None
-
-
-def _backing_off(context: dg.SensorEvaluationContext, sync: Sync, state: State) -> str | None:
-    """Why not to ask again yet, after failures: the pause doubles with each, up to an hour."""
-    failure = dg.DagsterRunStatus.FAILURE
-    ended = _records(context, sync, ENDED)
-    failed = list(takewhile(lambda record: record.dagster_run.status == failure, ended))
-    if not failed:
-        return None
-    pause = min(FIRST_BACKOFF * 2 ** (len(failed) - 1), LONGEST_BACKOFF)
-    again = _ended(failed[0]) + pause
-    if _now() >= again:
-        return None
-    runs = "The last run" if len(failed) == 1 else f"The last {len(failed)} runs"
-    why = f": {clean(state.last_error, limit=400)}" if state.last_error else "."
-    return (
-        f"Next try at {again:%H:%M:%S} UTC. {runs} failed "
-        f"(see run {failed[0].dagster_run.run_id[:8]}){why}"
-    )
-
-
-def _ended(record: dg.RunRecord) -> dt.datetime:
-    ended = record.end_time or record.update_timestamp.timestamp()
-    return dt.datetime.fromtimestamp(ended, dt.UTC)
+    def _reason(self, state: State) -> tuple[str | None, bool]:
+        """Return why a run is due, if one is, and whether it has to be a full refresh."""
+        if state.doubt:
+            return f"a full refresh is due: {state.doubt}", True
+        if state.refreshing or (state.offset and not state.complete):
+            return f"an unfinished sync continues from offset {state.offset}", False
+        if state.last_error:
+            return "the last run failed: another one shows whether it works again", False
+        if state.last_success_at and runs.now() - state.last_success_at > CONFIRM_AFTER:
+            # Before Oracle is asked: if it does not answer, people hear of a failed run.
+            return "no run for an hour: one confirms that all is well", False
+        seen = probe(self._client(), state)
+        if seen.anchored is False:
+            return f"rows moved: the row before offset {state.offset} is another one", True
+        if seen.more:
+            new = f"new rows after offset {state.offset}" if state.offset else "the first sync"
+            return new, False
+        return None, False

@@ -136,10 +136,9 @@ class Database:
             assert found is not None
             cursor.execute("SELECT current_database(), current_schema()")
             database, schema_name = cursor.fetchone() or ("", "")
+            names = ", ".join(column.name for column in (c.key, *c.columns))
             cursor.execute(
-                f"SELECT {c.key.name}, {c.columns[0].name}, synced_at FROM {c.table} "
-                "ORDER BY id DESC LIMIT %s",
-                (rows,),
+                f"SELECT {names}, synced_at FROM {c.table} ORDER BY id DESC LIMIT %s", (rows,)
             )
             return Details(found, f"{database}.{schema_name}.{c.table}", cursor.fetchall())
 

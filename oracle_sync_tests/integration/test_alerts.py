@@ -1,7 +1,6 @@
 """The failure alert: who is told what, how often, and what happens when nobody listens.
 
-Belongs here: ticks of the sensor on real runs, with a real HTTP server as the webhook. Does not
-belong here: the daemon that makes the ticks.
+Ticks of the sensor on real runs, with a real HTTP server as the webhook.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from oracle_sync.config.settings import SETTINGS, load
 from oracle_sync.config.syncs import PLAIN, Sync, declared
 from oracle_sync.definitions import build_defs
 from oracle_sync.errors import SettingError
-from oracle_sync.orchestration import alerts
+from oracle_sync.orchestration import alerts, outages, runs, webhook
 from oracle_sync.orchestration.alerts import build_alert_sensor
 from oracle_sync.orchestration.resources import DbResource, OracleResource
 from oracle_sync_tests.support.faulty_pod import FaultyPod as Pod
@@ -185,7 +184,7 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
     def shift(seconds: float) -> None:
         now = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=seconds)
-        monkeypatch.setattr(alerts, "_now", lambda: now)
+        monkeypatch.setattr(runs, "now", lambda: now)
 
     return shift
 
@@ -196,29 +195,29 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 def test_an_outage_is_told_once_and_once_more_when_it_is_over(desk: Desk) -> None:
     desk.sync()
     assert desk.tick() == []
-    assert desk.said[-1] == "Nothing to tell: no sync fails."
+    assert desk.said[-1] == "No sync is failing."
 
     desk.server.pod.add(5)
     failed = desk.failing()
     [told] = desk.tick()
     first, *lines = told.splitlines()
-    assert first.startswith(f"The sync {NAME} fails since 2")
+    assert first.startswith(f"Sync {NAME} has been failing since 2")
     assert first.endswith(" UTC.")
     assert "Oracle answered 400" in lines[0]
     assert "up to offset 20 is stored" in lines[0]
     assert lines[1].startswith("What to do: Check ORACLE_FINDER")
     assert lines[-1] == f"Run: {failed}"
-    assert desk.said[-1] == f"Told: {NAME} fails."
+    assert desk.said[-1] == f"Reported: {NAME} is failing."
 
     desk.failing()
     desk.failing()
     assert desk.tick() == []
-    assert desk.said[-1] == f"Nothing new; told already that {NAME} fails."
+    assert desk.said[-1] == f"{NAME} is still failing; already reported."
 
     mended = desk.sync()
     [told] = desk.tick()
-    assert told.startswith(f"The sync {NAME} works again since 2")
-    assert "It had failed for " in told
+    assert told.startswith(f"Sync {NAME} has been working again since 2")
+    assert "It had been failing for " in told
     assert "(3 runs)" in told
     assert "it is at offset 25 now" in told
     assert told.endswith(f"Run: {mended}")
@@ -232,8 +231,8 @@ def test_each_outage_is_told_even_where_both_lie_between_two_ticks(desk: Desk) -
     desk.sync()
     again = desk.failing()
     over, second = desk.tick()
-    assert "works again" in over
-    assert "fails since" in second
+    assert "working again" in over
+    assert "failing since" in second
     assert f"Run: {again}" in second
 
 
@@ -242,8 +241,8 @@ def test_an_outage_that_began_and_ended_between_two_ticks_is_told(desk: Desk) ->
     desk.failing()
     desk.sync()
     failed, over = desk.tick()
-    assert "fails since" in failed
-    assert "works again" in over
+    assert "failing since" in failed
+    assert "working again" in over
 
 
 def test_an_outage_that_goes_on_at_the_first_tick_is_told_and_one_that_is_over_is_not(
@@ -255,7 +254,7 @@ def test_an_outage_that_goes_on_at_the_first_tick_is_told_and_one_that_is_over_i
     desk.cursor = None
     desk.made(Status.FAILURE, name="another")
     [told] = desk.tick()
-    assert "another fails" in told
+    assert "another has been failing" in told
 
 
 def test_after_days_without_a_look_only_what_still_matters_is_told(desk: Desk) -> None:
@@ -272,7 +271,7 @@ def test_after_days_without_a_look_only_what_still_matters_is_told(desk: Desk) -
     desk.made(Status.SUCCESS, name="another")
     desk.sync()
     [told] = desk.tick()
-    assert told.startswith(f"The sync {NAME} works again")
+    assert told.startswith(f"Sync {NAME} has been working again")
 
 
 # -- whose run it is -------------------------------------------------------------------------------
@@ -290,10 +289,10 @@ def test_a_crashed_run_of_whatever_job_is_told_in_dagsters_words(desk: Desk, job
 def test_each_sync_name_has_outages_of_its_own(desk: Desk) -> None:
     desk.made(Status.FAILURE, name="one")
     desk.made(Status.FAILURE, name="other")
-    assert sorted(text.split()[2] for text in desk.tick()) == ["one", "other"]
+    assert sorted(text.split()[1] for text in desk.tick()) == ["one", "other"]
     desk.made(Status.SUCCESS, name="other")
     [told] = desk.tick()
-    assert told.startswith("The sync other works again")
+    assert told.startswith("Sync other has been working again")
 
 
 def test_syncs_with_assets_of_their_own_are_told_by_their_names(desk: Desk) -> None:
@@ -306,7 +305,7 @@ def test_syncs_with_assets_of_their_own_are_told_by_their_names(desk: Desk) -> N
     )
     desk.instance.report_run_failed(run)
     [told] = desk.tick(*declared())
-    assert told.startswith("The sync emea fails")
+    assert told.startswith("Sync emea has been failing")
     assert desk.tick(*declared()) == []
 
 
@@ -415,7 +414,7 @@ def test_a_webhook_that_is_gone_breaks_nothing_and_loses_nothing(
         desk.sync()
         assert desk.tick() == []
     [told] = desk.tick()
-    assert "works again" in told
+    assert "working again" in told
     assert "(2 runs)" in told
     assert "What had happened: Oracle answered 400" in told
     assert first not in told
@@ -425,7 +424,7 @@ def test_a_webhook_that_is_gone_breaks_nothing_and_loses_nothing(
 def test_a_webhook_that_hangs_does_not_hold_up_the_tick(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(alerts, "TIMEOUT", (0.3, 0.3))
+    monkeypatch.setattr(webhook, "TIMEOUT", (0.3, 0.3))
     for number in range(3):
         desk.made(Status.FAILURE, name=f"sync_{number}")
     desk.listener.pause = 1.0
@@ -457,14 +456,14 @@ def test_no_message_shows_a_secret_and_none_is_markup(
     def explode(*_: Any, **__: Any) -> None:
         raise RuntimeError(f"<!channel> & {PASSWORD} via basic c2VjcmV0OnNlY3JldA==\nsecond line")
 
-    monkeypatch.setattr("oracle_sync.orchestration.assets.run_sync", explode)
+    monkeypatch.setattr("oracle_sync.orchestration.sync_run.run_sync", explode)
     desk.sync()
     [told] = desk.tick()
     assert PASSWORD not in told
     assert "c2VjcmV0" not in told
     assert "&lt;!channel&gt; &amp; ***" in told
     assert "RuntimeError" in told
-    assert "Look at the run's log" in told
+    assert "please report" in told
 
 
 @pytest.mark.parametrize(
@@ -478,7 +477,7 @@ def test_no_message_shows_a_secret_and_none_is_markup(
     ],
 )
 def test_how_long_it_lasted_is_told_as_people_say_it(seconds: float, words: str) -> None:
-    assert alerts._duration(seconds) == words
+    assert outages.duration(seconds) == words
 
 
 # -- the setting -----------------------------------------------------------------------------------

@@ -17,7 +17,8 @@ from dagster import serialize_value
 from oracle_sync.config.settings import SETTINGS
 from oracle_sync.definitions import build_defs
 from oracle_sync.errors import SettingError
-from oracle_sync.orchestration import assets
+from oracle_sync.orchestration.failures import failure as step_failure
+from oracle_sync.orchestration.progress import Progress
 from oracle_sync.orchestration.resources import DbResource, OracleResource
 from oracle_sync_tests.support.faulty_pod import FaultyPod as Pod
 from oracle_sync_tests.support.faulty_pod import FaultyServer as SandboxServer
@@ -289,7 +290,7 @@ def test_a_failed_step_is_not_tried_again_by_dagster(run: Run, server: SandboxSe
 
     assert not [e for e in result.all_events if e.event_type_value == "STEP_UP_FOR_RETRY"]
     assert server.requests <= 2
-    step = assets.failure(SettingError("Something.", "Do something."))
+    step = step_failure(SettingError("Something.", "Do something."))
     assert step.allow_retries is False
 
 
@@ -302,7 +303,8 @@ def test_a_failure_in_the_middle_says_what_is_stored_and_the_next_run_goes_on(
 
     [(offset,)] = rows(database_url, "SELECT current_offset FROM sync_state")
     assert 0 < offset < 148
-    assert told.metadata["what is safe"].value == f"Everything up to offset {offset} is stored."
+    kept = told.metadata["what it means for the data"].value
+    assert kept == f"Everything up to offset {offset} is stored."
     server.pod.clear_faults()
     assert values(run())["offset_before"] == offset
     assert table(database_url) == server.pod.snapshot()
@@ -336,7 +338,7 @@ def test_the_log_has_no_line_per_page(
     assert values(result)["pages"] >= 148
     lines = logged(result, instance)
     assert len(lines) <= 10
-    assert lines[0].startswith("Sync from offset 0, 1 items per request")
+    assert lines[0].startswith("Sync from offset 0, 1 item per request")
     assert lines[-1].startswith("Sync Complete! Total Synced: 148, Final Offset: 148")
 
 
@@ -346,7 +348,7 @@ def test_a_run_of_many_hours_logs_some_hundred_lines(monkeypatch: pytest.MonkeyP
     clock = iter(range(10**9))
     monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
     lines: list[str] = []
-    told = assets._Progress(lines.append, None)
+    told = Progress(lines.append, None)
     batch: Any = None
 
     for _ in range(12 * 3600 // 2):  # every commit reads the clock at least twice

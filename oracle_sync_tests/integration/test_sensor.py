@@ -30,7 +30,7 @@ from oracle_sync.config.settings import SETTINGS, OracleSettings
 from oracle_sync.definitions import build_defs
 from oracle_sync.engine.probe import Probe, probe
 from oracle_sync.oracle.client import OracleClient
-from oracle_sync.orchestration import sensors
+from oracle_sync.orchestration import runs, sensors
 from oracle_sync.orchestration.resources import DbResource, OracleResource
 from oracle_sync.postgres.database import Database
 from oracle_sync_tests.support.faulty_pod import FaultyPod as Pod
@@ -186,7 +186,7 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
     def shift(seconds: float) -> None:
         now = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=seconds)
-        monkeypatch.setattr(sensors, "_now", lambda: now)
+        monkeypatch.setattr(runs, "now", lambda: now)
 
     return shift
 
@@ -304,7 +304,7 @@ def test_an_unfinished_sync_is_asked_to_go_on_without_asking_oracle(synced: Desk
 
     request = synced.request()
 
-    assert request.tags["oracle_sync/reason"] == "an unfinished sync goes on from offset 150"
+    assert request.tags["oracle_sync/reason"] == "an unfinished sync continues from offset 150"
     assert synced.server.requests == before
 
 

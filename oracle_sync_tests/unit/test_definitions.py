@@ -16,7 +16,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from oracle_sync.config.collection import Collection, Column
 from oracle_sync.config.settings import SETTINGS
+from oracle_sync.config.syncs import Sync
 from oracle_sync.definitions import build_defs
 from oracle_sync.orchestration import assets
 from oracle_sync.orchestration.resources import DbResource, OracleResource
@@ -223,6 +225,44 @@ def test_the_sensor_is_on_only_if_the_setting_says_so(
 
     assert sensor.default_status.value == status
     assert sensor.minimum_interval_seconds == 17
+
+
+def test_syncs_can_be_handed_over_and_each_has_objects_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "oracle_sync.toml").write_text("[syncs.apac]\n")
+    accounts = Collection(
+        path="accounts",
+        key=Column("PartyId", "party_id", "bigint", "PartyId in Oracle, unique"),
+        columns=(
+            Column("PartyNumber", "party_number", description="PartyNumber in Oracle"),
+            Column("OrganizationName", "organization_name", description="name of the account"),
+        ),
+        table="accounts",
+        removed_table="removed_accounts",
+    )
+
+    defs = build_defs(syncs=[Sync("emea"), Sync("crm", collection=accounts)])
+
+    specs = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
+    assert set(specs) == {
+        *("emea/oracle_opportunities", "emea/minimal_opportunities", "emea/sync_overview"),
+        *("crm/oracle_accounts", "crm/accounts", "crm/sync_overview"),
+    }
+    columns = specs["crm/accounts"].metadata["dagster/column_schema"].columns
+    assert [(column.name, column.type) for column in columns[1:4]] == [
+        ("party_id", "bigint"),
+        ("party_number", "varchar"),
+        ("organization_name", "varchar"),
+    ]
+    repository = defs.get_repository_def()
+    jobs = {job.name for job in repository.get_all_jobs()}
+    assert {"sync_opportunities_emea", "sync_accounts_crm"} < jobs
+    assert not any("apac" in name for name in jobs)
+    sensors = {sensor.name for sensor in repository.sensor_defs}
+    assert {"new_opportunities_emea", "new_accounts_crm", "sync_alerts"} < sensors
+    dg.Definitions.validate_loadable(defs)
 
 
 # -- what the Launchpad shows ----------------------------------------------------------------------

@@ -3,11 +3,13 @@
 Belongs here: reading rows for people. Does not belong here: the sync, which knows no pandas.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
 
-from oracle_sync.config.syncs import PLAIN, find
+from oracle_sync.config.syncs import Sync
+from oracle_sync.orchestration.names import table_key
 from oracle_sync.orchestration.resources.db import DbResource
 
 
@@ -18,8 +20,9 @@ class FrameIOManager(dg.IOManager):
     columns only: a million rows with all of them take about half a gigabyte.
     """
 
-    def __init__(self, db: DbResource) -> None:
+    def __init__(self, db: DbResource, syncs: Sequence[Sync]) -> None:
         self._db = db
+        self._syncs = {table_key(sync): sync for sync in syncs}
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:  # noqa: ARG002 - Dagster's
         """Nothing passes here: the sync writes its rows itself, page by page.
@@ -38,15 +41,24 @@ class FrameIOManager(dg.IOManager):
         Raises:
             StoreError, SettingError: if it can't be read.
         """
-        *schema, _ = context.asset_key.path
-        database = self._db.database(find(schema[0]) if schema else PLAIN)
+        sync = self._syncs.get(context.asset_key)
+        if sync is None:
+            raise dg.DagsterInvariantViolationError(
+                f"{context.asset_key.to_user_string()} is not a table of oracle_sync, so it can't "
+                "be read as a data frame. Give the asset another io_manager_key."
+            )
+        database = self._db.database(sync)
         return database.frame((context.definition_metadata or {}).get("columns"))
 
 
-@dg.io_manager(
-    required_resource_keys={"db"},
-    description="Gives the table as a pandas data frame to the assets downstream of it.",
-)
-def frames(context: dg.InitResourceContext) -> FrameIOManager:
-    """The IO manager on the resource `db`, whichever that is."""
-    return FrameIOManager(context.resources.db)
+def build_frames(syncs: Sequence[Sync]) -> dg.IOManagerDefinition:
+    """Return the IO manager for the tables of some syncs, on the resource `db`."""
+
+    @dg.io_manager(
+        required_resource_keys={"db"},
+        description="Gives the table as a pandas data frame to the assets downstream of it.",
+    )
+    def frames(context: dg.InitResourceContext) -> FrameIOManager:
+        return FrameIOManager(context.resources.db, syncs)
+
+    return frames

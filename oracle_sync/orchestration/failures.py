@@ -1,0 +1,49 @@
+"""Errors on their way through Dagster: into a failed step, and out of its event again."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import dagster as dg
+
+from oracle_sync.errors import SyncError, unexpected
+
+ERROR = "error"
+"""The metadata entry of a failed step that holds the error as data, for programs."""
+
+LOOK = "Look at the run's log in the Dagster UI."
+
+
+def failure(error: SyncError) -> dg.Failure:
+    """Return the exception for a failed step, which Dagster does not retry."""
+    texts = {
+        "what happened": error.what,
+        "what it means for the data": error.kept,
+        "what to do": error.advice,
+    }
+    metadata: dict[str, Any] = {name: text for name, text in texts.items() if text}
+    if error.status is not None:
+        metadata["HTTP status"] = error.status
+    metadata[ERROR] = dg.MetadataValue.json(error.as_data())
+    return dg.Failure(description=error.sentence(), metadata=metadata, allow_retries=False)
+
+
+@contextmanager
+def failing_in_words(doing: str, secrets: tuple[str, ...] = ()) -> Iterator[None]:
+    """Turn any exception of a step into a failure in words; see `unexpected` for the arguments."""
+    try:
+        yield
+    except SyncError as error:
+        raise failure(error) from None
+    except Exception as error:
+        raise failure(unexpected(error, doing, secrets)) from None
+
+
+def recorded_error(event: dg.DagsterEvent) -> SyncError:
+    """Return the error of a failed step; one that is not ours in the words of its exception."""
+    data: Any = event.event_specific_data
+    recorded = (getattr(data.user_failure_data, "metadata", None) or {}).get(ERROR)
+    if recorded is not None:
+        return SyncError.from_data(recorded.value)
+    error = getattr(data.error, "cause", None) or data.error
+    return SyncError(getattr(error, "message", "").strip() or "The step failed.", LOOK)

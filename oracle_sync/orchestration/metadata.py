@@ -1,0 +1,95 @@
+"""What Dagster keeps about a run that ended well: numbers, the state it left, and a preview."""
+
+from typing import Any
+
+import dagster as dg
+
+from oracle_sync.config.collection import Collection
+from oracle_sync.engine.run import Summary
+from oracle_sync.oracle.client import OracleClient
+from oracle_sync.postgres.status import Details, Status
+
+PREVIEW_ROWS = 5
+
+
+def column_schema(collection: Collection) -> dg.TableSchema:
+    """Return the columns of a collection's table, as Dagster's catalog shows them."""
+    return dg.TableSchema(
+        [
+            dg.TableColumn("id", "integer", "key of the row in this table"),
+            *(
+                dg.TableColumn(column.name, column.type, column.description)
+                for column in (collection.key, *collection.columns)
+            ),
+            dg.TableColumn("synced_at", "timestamp", "when the row last changed here, in UTC"),
+            dg.TableColumn("extra", "jsonb", "further fields of ORACLE_FIELDS; null: none"),
+            dg.TableColumn("sync_names", "varchar[]", "syncs that see the row"),
+        ]
+    )
+
+
+def run_metadata(
+    collection: Collection, summary: Summary, client: OracleClient, details: Details
+) -> dict[str, Any]:
+    """Return the metadata of a materialization.
+
+    Each run has the same names with values of the same types, since Dagster plots them over time.
+
+    Args:
+        collection: what was synced.
+        summary: what the run did.
+        client: the client that it asked Oracle with.
+        details: what the database holds after the run.
+    """
+    return {
+        "dagster/row_count": details.status.rows,
+        "dagster/table_name": details.table_name,
+        "dagster/column_schema": column_schema(collection),
+        "rows_received": summary.received,
+        "rows_inserted": summary.inserted,
+        "rows_updated": summary.updated,
+        "rows_unchanged": summary.unchanged,
+        "rows_removed": summary.removed,
+        "rows_returned": summary.returned,
+        "rows_rejected": summary.rejected,
+        "offset_before": summary.offset_before,
+        "offset_after": summary.offset_after,
+        "pages": summary.pages,
+        "requests": client.requests,
+        "retries": client.retries,
+        "shifts": summary.shifts,
+        "full_refreshes": summary.refreshes,
+        "seconds": float(round(summary.seconds, 3)),
+        "rows_per_second": float(round(summary.rate, 1)),
+        "sync_name": summary.sync_name,
+        "sync_state": dg.MetadataValue.md(_state_table(details.status)),
+        "preview": _preview(collection, details.latest),
+    }
+
+
+def _preview(collection: Collection, rows: list[tuple[Any, ...]]) -> dg.TableMetadataValue:
+    names = [collection.key.name, *(column.name for column in collection.columns), "synced_at"]
+    return dg.MetadataValue.table(
+        records=[
+            dg.TableRecord({name: str(value) for name, value in zip(names, row, strict=True)})
+            for row in rows
+        ],
+        schema=dg.TableSchema([dg.TableColumn(name) for name in names]),
+    )
+
+
+def _state_table(status: Status) -> str:
+    """Return the row of `sync_state` as the run left it, for a person."""
+    state = status.state
+    values = {
+        "sync_name": state.sync_name,
+        "current_offset": state.offset,
+        "total_synced": state.total_synced,
+        "is_complete": "yes" if state.complete else "no",
+        "anchor": state.anchor,
+        "full refresh due": state.doubt or "no",
+        "rows gone from Oracle": status.removed,
+        "rejected items": status.rejected,
+    }
+    lines = [f"| {name} | {value} |" for name, value in values.items()]
+    return "\n".join(["| sync_state | |", "|---|---|", *lines])

@@ -1,0 +1,40 @@
+"""A run of the engine for the asset: under the lock, with its progress in Dagster's log."""
+
+import dagster as dg
+
+from oracle_sync.config.settings import Settings
+from oracle_sync.engine.run import Report, Summary, run_sync
+from oracle_sync.oracle.client import OracleClient
+from oracle_sync.orchestration.progress import Progress, closing, opening
+from oracle_sync.orchestration.run_config import SyncConfig, options_of
+from oracle_sync.postgres.database import Database
+from oracle_sync.postgres.reader import this_process
+
+
+def run_table(
+    context: dg.AssetExecutionContext,
+    config: SyncConfig,
+    settings: Settings,
+    sync_name: str,
+    client: OracleClient,
+    database: Database,
+    report: Report | None,
+) -> Summary:
+    """Sync to the end, and return what was done.
+
+    Raises:
+        SyncError: saying what happened, and what is stored.
+    """
+    log, options = context.log, options_of(config, settings)
+    with database.writer(
+        sync_name,
+        this_process(context.run.run_id),
+        wait=settings.lock_wait,
+        on_wait=lambda who: log.info(f"Waiting for {who} to finish."),
+    ) as writer:
+        log.info(opening(writer.state, options))
+        summary = run_sync(client, writer, options, Progress(log.info, report))
+    for warning in summary.warnings:
+        log.warning(warning)
+    log.info(closing(summary))
+    return summary

@@ -1,0 +1,45 @@
+"""Sending a message to the webhook of ORACLE_SYNC_ALERT_WEBHOOK, in Slack's format."""
+
+import requests
+
+from oracle_sync.errors import SyncError, clean
+from oracle_sync.oracle.words import host_of, root_reason
+
+TIMEOUT = (5.0, 10.0)
+"""Seconds to connect, and to wait for the answer."""
+
+
+def send(url: str, text: str, secrets: tuple[str, ...]) -> None:
+    """Send a message, with what Slack would take for markup escaped.
+
+    Args:
+        url: of the webhook; it is a secret as a whole.
+        text: the message, in lines.
+        secrets: what an error must not show.
+
+    Raises:
+        SyncError: if the webhook can't be reached or refuses.
+    """
+    host = host_of(url)
+    try:
+        with requests.post(
+            url,
+            json={"text": _escaped(text)},
+            timeout=TIMEOUT,
+            allow_redirects=False,
+            stream=True,  # whatever it answers, only the status counts
+        ) as response:
+            status = response.status_code
+    except (requests.RequestException, ValueError) as error:
+        # Not the exception's own words, which hold the URL and with it the token.
+        reason = clean(root_reason(error), secrets, 120)
+        raise SyncError(f"The alert webhook at {host} can't be reached: {reason}.") from None
+    if not 200 <= status < 300:
+        raise SyncError(
+            f"The alert webhook at {host} answered {status}.", "Check ORACLE_SYNC_ALERT_WEBHOOK."
+        )
+
+
+def _escaped(text: str) -> str:
+    # Slack takes these three for markup, and asks for no further escapes.
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
