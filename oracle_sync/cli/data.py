@@ -6,20 +6,23 @@ import click
 
 from oracle_sync.cli.options import existing
 from oracle_sync.config.syncs import declared
+from oracle_sync.errors import clean
 
 
 @click.command()
 @click.argument("path", type=click.Path(allow_dash=True))
 @click.option("--format", "form", type=click.Choice(["csv", "parquet"]), help="Default: by name.")
 @click.option("--sync-name", help="Only the rows that this sync sees. Default: all.")
-def export(path: str, form: str | None, sync_name: str | None) -> None:
+@click.option("--for-spreadsheet", is_flag=True, help="Keep cells from being run as formulas.")
+def export(path: str, form: str | None, sync_name: str | None, for_spreadsheet: bool) -> None:
     """Write the table to PATH as CSV or Parquet; `-`: CSV to standard output."""
     from oracle_sync.operations import export as operation
 
     form = operation.format_of(path, form)
     database, _ = existing(sync_name)
-    rows = operation.export(database, path, form, sync_name)
-    click.echo(f"Exported {rows} rows{'' if path == '-' else f' to {path}'}.", err=path == "-")
+    rows = operation.export(database, path, form, sync_name, for_spreadsheet=for_spreadsheet)
+    to = "" if path == "-" else f" to {clean(path)}"
+    click.echo(f"Exported {rows} {'row' if rows == 1 else 'rows'}{to}.", err=path == "-")
 
 
 @click.command()

@@ -1,34 +1,39 @@
-"""`oracle-sync export`: the table as a CSV or Parquet file, in bounded memory.
-
-Belongs here: reading a consistent snapshot piece by piece, and files that are whole or not there.
-Does not belong here: data frames for assets downstream (`resources/`).
-"""
+"""The table as a CSV or Parquet file: whole or not there, of one moment, in bounded memory."""
 
 from __future__ import annotations
 
 import os
+import secrets
+import shutil
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import BinaryIO
 
-from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
 
-from oracle_sync.errors import SettingError, SyncError
-from oracle_sync.postgres.connection import many
+from oracle_sync.config.collection import Collection
+from oracle_sync.errors import SettingError, SyncError, clean
 from oracle_sync.postgres.database import Database
-from oracle_sync.postgres.reader import read_state
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 CHUNK = 10_000
-"""Rows in memory at a time."""
+"""Rows of a Parquet file that are in memory at a time."""
 
 STDOUT = "-"
-FORMATS = ("csv", "parquet")
+ENDINGS = {".csv": "csv", ".parquet": "parquet", ".pq": "parquet", "": "csv"}
+
+# A server ends a connection whose client takes nothing for a while. Here a person may be reading.
+_UNHURRIED = """
+SET statement_timeout = 0;
+SET idle_in_transaction_session_timeout = 0;
+SET tcp_user_timeout = 0;
+"""
+
+# The first characters by which spreadsheets know a formula, the last four of them in Japanese.
+_FORMULA = r"'^[-=+@\t\r\n＝＋－＠]'"  # noqa: RUF001
 
 
 class ExportError(SyncError):
@@ -36,13 +41,20 @@ class ExportError(SyncError):
 
 
 def format_of(path: str, asked: str | None) -> str:
-    """The format asked for, else the one that the path's ending tells, else CSV.
+    """Return the format that was asked for, else the one that the path's ending stands for.
 
     Raises:
-        SettingError: if Parquet is to go to standard output, or pyarrow is not installed.
+        SettingError: if the ending stands for no format, if Parquet is to go to standard output,
+            or if pyarrow is not installed.
     """
-    chosen = asked or ("parquet" if path.lower().endswith((".parquet", ".pq")) else "csv")
-    if chosen == "parquet":
+    ending = "" if path == STDOUT else Path(path).suffix.lower()
+    form = asked or ENDINGS.get(ending)
+    if form is None:
+        raise SettingError(
+            f"A file that ends in {ending} can't be written.",
+            "Name one that ends in .csv or .parquet, or choose the format with --format.",
+        )
+    if form == "parquet":
         if path == STDOUT:
             raise SettingError("Only CSV can be written to standard output.", "Name a file.")
         try:
@@ -52,118 +64,130 @@ def format_of(path: str, asked: str | None) -> str:
                 "Parquet needs pyarrow, which is not installed.",
                 "Install it: pip install 'oracle-sync[parquet]'; or export to CSV.",
             ) from None
-    return chosen
+    return form
 
 
-def export(database: Database, path: str, chosen: str, sync_name: str | None = None) -> int:
-    """Write the table to a file, and give the number of rows.
+def export(
+    database: Database,
+    path: str,
+    form: str,
+    sync_name: str | None = None,
+    *,
+    for_spreadsheet: bool = False,
+) -> int:
+    """Write the table to a file, and return the number of rows.
 
     Args:
         database: where the table is.
         path: of the file; `-` for standard output.
-        chosen: one of FORMATS.
+        form: csv or parquet.
         sync_name: only the rows that this sync sees; None: all.
+        for_spreadsheet: put a ' before each text that a spreadsheet would run as a formula.
 
     Raises:
         ExportError: if the file can't be written.
-        SyncError: if the sync name is not known, or the database fails.
+        SettingError: if the sync name is not known, or a Parquet file is to be for a spreadsheet.
+        StoreError: if the database fails.
     """
-    write = _parquet if chosen == "parquet" else _csv
-    shown = "standard output" if path == STDOUT else path
-    with database.connection("exporting") as connection:
-        # The whole of it is one moment of the table, however long it takes; and what is written
-        # to may be slower than the limits that guard a sync.
-        connection.set_session(
-            isolation_level=ISOLATION_LEVEL_REPEATABLE_READ, readonly=True, autocommit=False
+    if for_spreadsheet and form != "csv":
+        raise SettingError(
+            "Only a CSV file can be made for a spreadsheet.",
+            "Leave --for-spreadsheet out, or export to CSV.",
         )
+    if sync_name is not None:
+        database.demand_known(sync_name)
+    shown = "standard output" if path == STDOUT else clean(path)
+    with database.connection("exporting") as connection:
+        # Each format reads by one statement, which sees one moment of the table.
+        connection.set_session(readonly=True, autocommit=False)
         with connection.cursor() as cursor:
-            cursor.execute("SET idle_in_transaction_session_timeout = 0")
-        if sync_name is not None and read_state(connection, sync_name) is None:
-            names = many(connection, "SELECT sync_name FROM sync_state ORDER BY 1", {})
-            known = ", ".join(row["sync_name"] for row in names) or "none yet"
-            raise SyncError(
-                f"No sync state found for '{sync_name}'.", f"Known sync names: {known}."
-            )
+            cursor.execute(_UNHURRIED)
         try:
             with _target(path) as file:
-                return write(_chunks(database, connection, sync_name), file)
+                if form == "parquet":
+                    return _write_parquet(connection, database.collection, sync_name, file)
+                return _write_csv(connection, database.collection, sync_name, for_spreadsheet, file)
         except OSError as error:
             raise ExportError(
                 f"The export to {shown} failed: {error.strerror or error}.", _advice(error)
             ) from error
 
 
-def _chunks(database: Database, connection: Any, sync_name: str | None) -> Iterator[pd.DataFrame]:
-    """The rows in the order of their ids; one empty frame where there are none."""
-    import pandas as pd
-
-    c = database.collection
-    seen = (
-        ""
-        if sync_name is None
-        # A row without names was made by the script. It belongs to the only sync there is, if so.
-        else "WHERE sync_names @> ARRAY[%(sync)s]::varchar[] "
-        "OR sync_names IS NULL AND (SELECT count(*) FROM sync_state) = 1"
-    )
-    columns = ["id", c.key.name, *(column.name for column in c.columns)]
-    columns += ["synced_at", "extra", "sync_names"]
-    with connection.cursor("oracle_sync_export") as cursor:
-        cursor.itersize = CHUNK
-        cursor.execute(
-            f"SELECT {', '.join(columns[:-2])}, extra::text, array_to_json(sync_names)::text "
-            f"FROM {c.table} {seen} ORDER BY id",
-            {"sync": sync_name},
-        )
-        rows, first = cursor.fetchmany(CHUNK), True
-        while rows or first:
-            frame = pd.DataFrame.from_records(rows, columns=columns)
-            # Also where all are null, or none is there: each piece must have the same types, and
-            # ids that look like numbers must stay what they are.
-            kinds = {name: "object" for name in columns if name not in ("id", "synced_at")}
-            frame = frame.astype(kinds | {"id": "int64", "synced_at": "datetime64[us]"})
-            frame["synced_at"] = frame["synced_at"].dt.tz_localize("UTC")
-            yield frame
-            rows, first = cursor.fetchmany(CHUNK), False
+def _write_csv(
+    connection: Connection,
+    collection: Collection,
+    sync_name: str | None,
+    for_spreadsheet: bool,
+    file: BinaryIO,
+) -> int:
+    names = _names(collection)
+    if for_spreadsheet:
+        names = [f"CASE WHEN {n} ~ {_FORMULA} THEN '''' || {n} ELSE {n} END AS {n}" for n in names]
+    # The same form for each row, whole seconds or not.
+    time = """to_char(synced_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS synced_at"""
+    columns = ["id", *names, time, "extra", "array_to_json(sync_names) AS sync_names"]
+    query = _query(collection, columns, sync_name)
+    copy = sql.SQL("COPY ({}) TO STDOUT (FORMAT csv, HEADER, ENCODING 'UTF8')").format(query)
+    with connection.cursor() as cursor:
+        cursor.copy_expert(copy, file)
+        return cursor.rowcount
 
 
-def _csv(chunks: Iterator[pd.DataFrame], file: BinaryIO) -> int:
-    written = 0
-    for number, frame in enumerate(chunks):
-        text = frame.to_csv(
-            index=False,
-            header=number == 0,
-            # The same for each row, whole seconds or not.
-            date_format="%Y-%m-%dT%H:%M:%S.%fZ",
-            lineterminator="\n",
-        )
-        file.write(text.encode())
-        written += len(frame)
-    return written
-
-
-def _parquet(chunks: Iterator[pd.DataFrame], file: BinaryIO) -> int:
+def _write_parquet(
+    connection: Connection, collection: Collection, sync_name: str | None, file: BinaryIO
+) -> int:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    kinds = {"id": pa.int64(), "synced_at": pa.timestamp("us", tz="UTC")}
-    writer = schema = None
+    names = _names(collection)
+    time = "synced_at AT TIME ZONE 'UTC'"
+    columns = ["id", *names, time, "extra::text", "array_to_json(sync_names)::text"]
+    schema = pa.schema(
+        [
+            ("id", pa.int64()),
+            *((name, pa.string()) for name in names),
+            ("synced_at", pa.timestamp("us", tz="UTC")),
+            ("extra", pa.string()),
+            ("sync_names", pa.string()),
+        ]
+    )
+    writer = pq.ParquetWriter(file, schema)
     written = 0
-    for frame in chunks:
-        if writer is None:
-            schema = pa.schema([(name, kinds.get(name, pa.string())) for name in frame.columns])
-            writer = pq.ParquetWriter(file, schema)
-        writer.write_table(pa.Table.from_pandas(frame, schema, preserve_index=False))
-        written += len(frame)
-    assert writer is not None
-    writer.close()
+    try:
+        with connection.cursor("oracle_sync_export") as cursor:
+            cursor.execute(_query(collection, columns, sync_name))
+            while rows := cursor.fetchmany(CHUNK):
+                values = zip(zip(*rows, strict=True), schema, strict=True)
+                arrays = [pa.array(column, field.type) for column, field in values]
+                writer.write_batch(pa.record_batch(arrays, schema=schema))
+                written += len(rows)
+        writer.close()
+    finally:
+        # A writer that has failed must not try to complete its file when it is collected.
+        writer.is_open = False
     return written
+
+
+def _names(collection: Collection) -> list[str]:
+    return [collection.key.name, *(column.name for column in collection.columns)]
+
+
+def _query(collection: Collection, columns: Sequence[str], sync_name: str | None) -> sql.Composed:
+    """Return the query for the rows in the order of their ids."""
+    rows = ""
+    if sync_name is not None:
+        # A row without names was made by the script. It belongs to the only sync there is, if so.
+        rows = """WHERE sync_names @> ARRAY[{sync}]::varchar[]
+            OR sync_names IS NULL AND (SELECT count(*) FROM sync_state) = 1"""
+    text = f"SELECT {', '.join(columns)} FROM {collection.table} {rows} ORDER BY id"
+    return sql.SQL(text).format(sync=sql.Literal(sync_name))
 
 
 @contextmanager
 def _target(path: str) -> Iterator[BinaryIO]:
-    """The file to write: one beside `path` that takes its place once it is whole.
+    """Open the file to write: one beside `path` that takes its place once it is whole.
 
-    What is there and is no file, such as a pipe or a device, is written to as it is.
+    What is there and is not a file, such as a pipe or a device, is written to as it is.
     """
     if path == STDOUT:
         yield sys.stdout.buffer
@@ -177,12 +201,16 @@ def _target(path: str) -> Iterator[BinaryIO]:
             return
     # A link stays one: what it leads to is replaced.
     target = Path(os.path.realpath(target))
-    part = target.with_name(f".{target.name[:200]}.{os.getpid()}.part")
+    # A name of its own: what a killed export left behind is in nobody's way.
+    name = os.fsdecode(os.fsencode(target.name)[:200])
+    part = target.with_name(f".{name}.{secrets.token_hex(4)}.part")
     try:
         with part.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        if target.exists():
+            shutil.copymode(target, part)
         part.replace(target)
     except BaseException:
         part.unlink(missing_ok=True)

@@ -1,7 +1,4 @@
-"""`oracle-sync export`: whole files or none, of one moment, in bounded memory, ids as they are.
-
-Belongs here: the command and what it writes. Does not belong here: what the table holds.
-"""
+"""`oracle-sync export`: whole files or none, of one moment, in bounded memory, ids as they are."""
 
 from __future__ import annotations
 
@@ -13,6 +10,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from oracle_sync.cli.main import cli
 from oracle_sync.config.collection import OPPORTUNITIES
@@ -31,7 +32,9 @@ from oracle_sync.postgres.database import Database
 from oracle_sync_tests.support.harness import rows, run
 from oracle_sync_tests.support.source import ListSource
 
+FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 COLUMNS = ["id", "opportunity_id", "opportunity_number", "synced_at", "extra", "sync_names"]
+INSERT = "INSERT INTO minimal_opportunities (opportunity_id, opportunity_number) VALUES (%s, %s)"
 DIFFICULT = [
     "plain",
     "",
@@ -40,7 +43,7 @@ DIFFICULT = [
     "=1+1",
     "tröt \U0001f600",
     "007",
-    "NULL",
+    "a lone \r return",
 ]
 
 
@@ -71,6 +74,17 @@ def filled(database_url: str) -> str:
     return database_url
 
 
+@pytest.fixture
+def large(database_url: str) -> str:
+    """A table that is far from read when the first rows are written."""
+    rows(
+        database_url,
+        "INSERT INTO minimal_opportunities (opportunity_id, opportunity_number, synced_at) "
+        "SELECT 'k' || n, repeat('x', 100), now() FROM generate_series(1, 60000) n",
+    )
+    return database_url
+
+
 def told(*words: str, status: int = 0) -> str:
     done = CliRunner().invoke(cli, ["export", *words])
     assert done.exit_code == status, done.output
@@ -83,6 +97,41 @@ def failed(*words: str) -> str:
     assert first.startswith("Failed: ")
     assert second.startswith("What to do: ")
     return text
+
+
+def csv_rows(text: str) -> list[dict[str, str]]:
+    """Read what was exported back; standard output's closing words are not among it."""
+    lines = csv.DictReader(io.StringIO(text.partition("Exported ")[0], newline=""))
+    return list(lines)
+
+
+def in_the_middle(
+    monkeypatch: pytest.MonkeyPatch, work: Callable[[], None], after: int = 1_000
+) -> None:
+    """Do some work once, when an export has written `after` bytes."""
+    target = exporting._target
+
+    class Interrupted:
+        def __init__(self, file: Any) -> None:
+            self._file = file
+            self._left = [work]
+            self._written = 0
+
+        def write(self, data: bytes) -> int:
+            if self._left and self._written >= after:
+                self._left.pop()()
+            self._written += len(data)
+            return int(self._file.write(data))
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._file, name)
+
+    @contextmanager
+    def interrupted(path: str) -> Iterator[Any]:
+        with target(path) as file:
+            yield Interrupted(file)
+
+    monkeypatch.setattr(exporting, "_target", interrupted)
 
 
 def table(url: str) -> list[tuple[Any, ...]]:
@@ -151,31 +200,99 @@ def test_the_format_follows_the_name_unless_it_is_given(filled: str) -> None:
     for name, form, parquet in (
         ("a.parquet", (), True),
         ("b.PQ", (), True),
-        ("c.txt", (), False),
+        ("c.CSV", (), False),
+        ("without", (), False),
         ("d.parquet", ("--format", "csv"), False),
         ("e.csv", ("--format", "parquet"), True),
+        ("f.txt", ("--format", "csv"), False),
     ):
         told(name, *form)
         assert (Path(name).read_bytes()[:4] == b"PAR1") is parquet
 
 
+@pytest.mark.parametrize("name", ["out.xlsx", "out.txt", "out.csv.gz", "out.json"])
+def test_an_ending_that_stands_for_no_format_is_refused(filled: str, name: str) -> None:
+    said = failed(name)
+    assert f"ends in {Path(name).suffix} can't be written" in said
+    assert ".csv or .parquet" in said
+    assert os.listdir() == []
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
 def test_the_rows_are_those_of_one_moment(
-    filled: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    large: str, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
-    monkeypatch.setattr(exporting, "CHUNK", 2)
-    before = table(filled)
-    write = exporting._csv
+    before = table(large)
 
-    def slowly(chunks: Any, file: Any) -> int:
-        first = next(chunks)
-        rows(filled, "UPDATE minimal_opportunities SET opportunity_number = 'changed'")
-        rows(filled, "DELETE FROM minimal_opportunities WHERE id > 5")
-        return write(iter([first, *chunks]), file)
+    def change() -> None:
+        rows(large, "UPDATE minimal_opportunities SET opportunity_number = 'changed'")
+        rows(large, "DELETE FROM minimal_opportunities WHERE id > 5")
 
-    monkeypatch.setattr(exporting, "_csv", slowly)
-    assert export(Database(filled, OPPORTUNITIES), "out.csv", "csv") == len(before)
-    with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as file:
-        assert [line[2] for line in list(csv.reader(file))[1:]] == [c or "" for _, _, c in before]
+    in_the_middle(monkeypatch, change)
+    assert export(Database(large, OPPORTUNITIES), f"out.{form}", form) == len(before)
+    read = pd.read_csv("out.csv") if form == "csv" else pd.read_parquet("out.parquet")
+    assert list(read["opportunity_number"]) == [number for _, _, number in before]
+
+
+# Whatever PostgreSQL can hold, with what CSV knows twice as often.
+TEXTS = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+    | st.sampled_from('",\r\n\\.=+-@\t')
+)
+
+
+@given(st.lists(TEXTS | st.none(), max_size=8), st.booleans())
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_any_text_is_read_back_from_csv_as_it_was(
+    database_url: str, texts: list[str | None], for_spreadsheet: bool
+) -> None:
+    rows(database_url, "TRUNCATE minimal_opportunities")
+    for number, text in enumerate(texts):
+        rows(
+            database_url,
+            INSERT,
+            str(number),
+            text,
+        )
+    database = Database(database_url, OPPORTUNITIES)
+    count = export(database, "out.csv", "csv", for_spreadsheet=for_spreadsheet)
+    read = csv_rows(Path("out.csv").read_bytes().decode())
+    assert count == len(read) == len(texts)
+    for line, text in zip(read, texts, strict=True):
+        shown = line["opportunity_number"]
+        if for_spreadsheet:
+            assert not shown.startswith(FORMULA)
+            shown = shown.removeprefix("'") if (text or "").startswith(FORMULA) else shown
+        assert shown == (text or "")
+
+
+def test_a_cell_that_a_spreadsheet_would_run_is_defused_on_demand(database_url: str) -> None:
+    run(database_url, ListSource(1), DEFAULT_SYNC_NAME)
+    for number, text in enumerate(["=HYPERLINK(1)", "-2", "'=1", "a=1"]):
+        rows(
+            database_url,
+            INSERT,
+            f"-{number}",
+            text,
+        )
+    as_it_is = csv_rows(told("-"))
+    defused = csv_rows(told("-", "--for-spreadsheet"))
+    assert [row["opportunity_number"] for row in as_it_is[1:]] == [
+        "=HYPERLINK(1)",
+        "-2",
+        "'=1",
+        "a=1",
+    ]
+    assert [row["opportunity_number"] for row in defused[1:]] == [
+        "'=HYPERLINK(1)",
+        "'-2",
+        "'=1",
+        "a=1",
+    ]
+    assert [row["opportunity_id"] for row in defused[1:]] == ["'-0", "'-1", "'-2", "'-3"]
+    assert "Only a CSV file" in failed("x.parquet", "--for-spreadsheet")
 
 
 # -- whole files or none ---------------------------------------------------------------------------
@@ -188,13 +305,11 @@ def test_a_file_is_replaced_only_by_a_whole_one_and_a_link_stays_one(
     (tmp_path / "real" / "out.csv").write_text("old")
     (tmp_path / "out.csv").symlink_to("real/out.csv")
 
-    def breaks(chunks: Any, file: Any) -> int:
-        file.write(b"half")
-        file.flush()
+    def breaks() -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(exporting, "_csv", breaks)
+        in_the_middle(patch, breaks, after=100)
         assert "out.csv failed: No space left on device." in failed("out.csv")
     assert (tmp_path / "out.csv").read_text() == "old"
     assert os.listdir(tmp_path / "real") == ["out.csv"]
@@ -205,25 +320,78 @@ def test_a_file_is_replaced_only_by_a_whole_one_and_a_link_stays_one(
     assert os.listdir(tmp_path / "real") == ["out.csv"]
 
 
+@pytest.mark.parametrize("form", ["csv", "parquet"])
 def test_the_database_failing_in_the_middle_leaves_no_file(
-    filled: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    large: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, form: str
 ) -> None:
-    monkeypatch.setattr(exporting, "CHUNK", 2)
-    write = exporting._csv
-
-    def cut(chunks: Any, file: Any) -> int:
-        first = next(chunks)
+    def cut() -> None:
         rows(
-            filled,
+            large,
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()",
         )
-        return write(iter([first, *chunks]), file)
 
-    monkeypatch.setattr(exporting, "_csv", cut)
+    in_the_middle(monkeypatch, cut)
     with pytest.raises(SyncError, match="PostgreSQL failed while exporting"):
-        export(Database(filled, OPPORTUNITIES), "out.csv", "csv")
+        export(Database(large, OPPORTUNITIES), f"out.{form}", form)
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_an_export_into_a_pipe_that_fails_ends_with_less_than_a_whole_file(
+    large: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, form: str
+) -> None:
+    monkeypatch.setattr(exporting, "CHUNK", 100)
+
+    def cut() -> None:
+        rows(
+            large,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        )
+
+    os.mkfifo(tmp_path / "pipe")
+    got: list[bytes] = []
+    reader = threading.Thread(target=lambda: got.append((tmp_path / "pipe").read_bytes()))
+    reader.start()
+    in_the_middle(monkeypatch, cut)
+    with pytest.raises(SyncError, match="PostgreSQL failed while exporting"):
+        export(Database(large, OPPORTUNITIES), "pipe", form)
+    reader.join(20)
+    assert len(got[0]) > 0
+    if form == "parquet":
+        with pytest.raises(ValueError, match="Parquet"):
+            pq.read_table(io.BytesIO(got[0]))
+    else:
+        assert got[0].count(b"\n") < 60_000
+
+
+def test_what_a_killed_export_left_is_in_nobodys_way(filled: str, tmp_path: Path) -> None:
+    # In a container a process has the same number each time.
+    left = tmp_path / f".out.csv.{os.getpid()}.part"
+    left.write_text("half")
+    told("out.csv")
+    assert left.read_text() == "half"
+    assert (tmp_path / "out.csv").read_text().startswith("id,")
+
+
+def test_a_file_keeps_its_permissions_when_it_is_replaced(filled: str, tmp_path: Path) -> None:
+    (tmp_path / "out.csv").write_text("old")
+    (tmp_path / "out.csv").chmod(0o600)
+    told("out.csv")
+    assert stat.S_IMODE((tmp_path / "out.csv").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("name", ["ö" * 120 + ".csv", "x" * 251 + ".csv", b"odd \xff.csv"])
+def test_any_name_that_a_file_may_have_will_do(
+    filled: str, tmp_path: Path, name: str | bytes
+) -> None:
+    path = os.fsdecode(name)
+    assert "Exported 11 rows to " in told(path)
+    assert os.listdir(tmp_path) == [path]
+    (tmp_path / path).unlink()
+    (tmp_path / path).mkdir()
+    assert "Is a directory" in failed(path)
 
 
 def test_an_export_that_is_killed_leaves_no_half_file_under_the_name(
