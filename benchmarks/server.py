@@ -16,9 +16,9 @@ import sys
 from collections.abc import Callable, Iterable
 
 from oracle_sync.sandbox import Pod
-from oracle_sync.sandbox.data import PAIR
 from oracle_sync.sandbox.query import Query
 
+PAIR = ("OptyId", "OptyNumber")
 USER = PASSWORD = "sandbox"  # noqa: S105 - of invented data, on loopback
 _SIGNED_IN = b"Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode())
 _NUMBER = re.compile(rb"[?&](limit|offset|rows|latency_ms)=(\d+)")

@@ -13,11 +13,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from oracle_sync.sandbox.clock import DateHeader
 from oracle_sync.sandbox.control import control_routes
-from oracle_sync.sandbox.data import ATTRIBUTES
-from oracle_sync.sandbox.page import Page
+from oracle_sync.sandbox.describe import describe, list_collection
+from oracle_sync.sandbox.grammar import BadRequest
 from oracle_sync.sandbox.pod import Pod
-from oracle_sync.sandbox.query import FINDERS, BadRequest, read_framework, read_query
+from oracle_sync.sandbox.query import Query, read_framework, read_query
+from oracle_sync.sandbox.records.catalog import MAIN
 from oracle_sync.sandbox.signin import grant_token, refuse
 from oracle_sync.sandbox.traffic import Traffic, whole_number
 from oracle_sync.sandbox.wire import dump, error_body
@@ -48,12 +50,13 @@ class PodApp:
     def __init__(self, pod: Pod) -> None:
         self.pod = pod
         self.traffic = Traffic()
-        root = "/crmRestApi/resources/{version}/opportunities"
-        self.asgi = Starlette(
+        root = "/crmRestApi/resources/{version}"
+        app = Starlette(
             routes=[
-                Route(root, self._collection, methods=["GET"]),
-                Route(f"{root}/describe", self._describe, methods=["GET"]),
-                Route(f"{root}/{{number:path}}", self._item, methods=["GET"]),
+                Route(f"{root}/describe", self._describe_all, methods=["GET"]),
+                Route(f"{root}/{{name}}", self._collection, methods=["GET"]),
+                Route(f"{root}/{{name}}/describe", self._describe, methods=["GET"]),
+                Route(f"{root}/{{name}}/{{number:path}}", self._item, methods=["GET"]),
                 Route("/oauth2/v1/token", self._token, methods=["POST"]),
                 Route("/oam/server/sign-in", _sign_in_page, methods=["GET"]),
                 Route("/", _home, methods=["GET"]),
@@ -61,6 +64,7 @@ class PodApp:
             ],
             exception_handlers={404: _not_found, 405: _not_found},
         )
+        self.asgi = DateHeader(app, self._now)
 
     async def respond(
         self,
@@ -90,12 +94,18 @@ class PodApp:
         except BadRequest as refusal:
             return _bad_request(request, refusal)
 
+    def _now(self) -> int:
+        return self.pod.clock.now()
+
     async def _collection(self, request: Request) -> Response:
         with self.traffic.count():
             return await self._logged(request, "collection", self._page)
 
     async def _describe(self, request: Request) -> Response:
-        return await self._logged(request, "describe", _description)
+        return await self._logged(request, "describe", self._description)
+
+    async def _describe_all(self, request: Request) -> Response:
+        return await self._logged(request, "describe", self._descriptions)
 
     async def _item(self, request: Request) -> Response:
         return await self._logged(request, "item", self._one)
@@ -117,7 +127,8 @@ class PodApp:
         refusal = refuse(self.pod, request)
         if refusal is not None:
             return refusal
-        if request.path_params["version"] not in VERSIONS:
+        known = request.path_params.get("name", MAIN) in self.pod.collections
+        if request.path_params["version"] not in VERSIONS or not known:
             return _not_found(request)
         if place == "collection" and self.traffic.exceeds(self.pod.requests_per_second):
             body = error_body(429, "Too Many Requests", "Requests come faster than allowed.")
@@ -125,27 +136,49 @@ class PodApp:
         return None
 
     def _page(self, request: Request) -> Response:
-        framework = read_framework(request.headers.get("rest-framework-version"))
+        name = request.path_params["name"]
         parameters = dict(parse_qsl(request.url.query, keep_blank_values=True))
-        query = read_query(parameters, framework, self.pod)
-        page = self.pod.page(query, str(request.url.replace(query="")))
+        query = self._query(request, parameters)
+        page = self.pod.page(query, str(request.url.replace(query="")), name)
         return _json(request, page.body(), "resourcecollection")
 
     def _one(self, request: Request) -> Response:
-        key = self.pod.find(request.path_params["number"])
+        name = request.path_params["name"]
+        key = self.pod.collections[name].find(request.path_params["number"])
         if key is None:
             return _not_found(request)
-        framework = read_framework(request.headers.get("rest-framework-version"))
         parameters = {
             name: value
             for name, value in request.query_params.items()
             if name in ("fields", "expand", "onlyData")
         }
-        query = read_query(parameters, framework, self.pod)
-        version = request.path_params["version"]
-        href = f"{request.base_url}crmRestApi/resources/{version}/opportunities"
-        page = Page(self.pod, query, [key], False, None, href)
-        return _json(request, dump(page.item(key)), "resourceitem")
+        query = self._query(request, parameters)
+        body = self.pod.item(key, query, _address(request, name), name)
+        return _json(request, body, "resourceitem")
+
+    def _query(self, request: Request, parameters: dict[str, str]) -> Query:
+        framework = read_framework(request.headers.get("rest-framework-version"))
+        columns = self.pod.collections[request.path_params["name"]].columns
+        return read_query(parameters, framework, self.pod, columns)
+
+    def _description(self, request: Request) -> Response:
+        return self._described(request, [request.path_params["name"]], minimal=False)
+
+    def _descriptions(self, request: Request) -> Response:
+        minimal = request.query_params.get("metadataMode") == "minimal"
+        return self._described(request, list(self.pod.collections), minimal=minimal)
+
+    def _described(self, request: Request, names: list[str], *, minimal: bool) -> Response:
+        if self.pod.refuse_describe:
+            body = error_body(self.pod.refuse_describe, "Refused", "describe cannot be used here.")
+            return Response(body, self.pod.refuse_describe, media_type="application/json")
+        resources = {}
+        for name in names:
+            columns, href = self.pod.collections[name].columns, _address(request, name)
+            resources[name] = (
+                list_collection(columns.resource, href) if minimal else describe(columns, href)
+            )
+        return _json(request, dump({"Resources": resources}), "resourcedescription")
 
 
 async def pause(request: Request, seconds: float) -> None:
@@ -166,21 +199,9 @@ def compressed(request: Request, response: Response) -> Response:
     return Response(packed, response.status_code, headers, response.media_type)
 
 
-def _description(request: Request) -> Response:
-    attributes = [
-        {"name": name, "type": kind, "queryable": True, "mandatory": name == "OptyId"}
-        for name, kind in ATTRIBUTES.items()
-    ]
-    finders = [
-        {
-            "name": name,
-            "attributes": [{"name": variable, "type": "string"} for variable in variables],
-        }
-        for name, variables in FINDERS.items()
-    ]
-    description = {"attributes": attributes, "collection": {"finders": finders}}
-    body = dump({"Resources": {"opportunities": description}})
-    return _json(request, body, "resourcedescription")
+def _address(request: Request, name: str) -> str:
+    version = request.path_params["version"]
+    return f"{request.base_url}crmRestApi/resources/{version}/{name}"
 
 
 def _json(request: Request, body: bytes, kind: str) -> Response:

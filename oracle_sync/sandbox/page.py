@@ -1,70 +1,85 @@
-"""One page of the collection as it goes over the wire."""
+"""One page of a collection, or one item, as it goes over the wire."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from oracle_sync.sandbox.collection import Collection
-from oracle_sync.sandbox.data import ATTRIBUTES, PAIR
 from oracle_sync.sandbox.query import Query
-from oracle_sync.sandbox.wire import dump
+from oracle_sync.sandbox.records.stamps import Precision
+from oracle_sync.sandbox.rows.contents import Contents
+from oracle_sync.sandbox.wire import dump, load
 
 
 @dataclass
 class Page:
     """The rows that answer a query at one moment, and what the envelope says about them."""
 
-    rows: Collection
+    items: list[str]
+    """Each row as JSON."""
     query: Query
-    keys: list[int]
+    name: str
+    """The collection."""
+    href: str
+    """Its address."""
     has_more: bool
     total: int | None
-    href: str
-    """The address of the collection, for `links[]`."""
+    """What the pod says of the number of rows; None: it was not asked."""
     omit_empty_items: bool = False
 
     def body(self) -> bytes:
-        """Return the page as JSON. Those of the two usual fields have a short cut."""
-        query = self.query
-        if query.fields != PAIR or not query.only_data or query.framework >= 9 or not self.keys:
-            return dump(self._envelope())
-        joined = ",".join(self.rows.pair_texts(self.keys))
-        return f'{{"items":[{joined}],{json.dumps(self._rest())[1:]}'.encode()
+        """Return the page as JSON."""
+        envelope: dict[str, Any] = {} if self.total is None else {"totalResults": self.total}
+        envelope |= {
+            "count": len(self.items),
+            "hasMore": self.has_more,
+            "limit": self.query.limit,
+            "offset": self.query.offset,
+            "links": [{"rel": "self", "href": self.href, "name": self.name, "kind": "collection"}],
+        }
+        rest = dump(envelope)
+        if self.omit_empty_items and not self.items:
+            return rest
+        return b'{"items":[' + ",".join(self.items).encode() + b"]," + rest[1:]
 
-    def item(self, key: int) -> dict[str, Any]:
-        """Return one row as a dict; from framework 9 on, ids and decimals are strings."""
-        item: dict[str, Any] = {}
-        for name in self.query.fields:
-            value = self.rows.value(key, name)
-            if self.query.framework >= 9 and (name == "OptyId" or ATTRIBUTES[name] == "number"):
-                value = str(value) if isinstance(value, int | float) else value
-            item[name] = value
-        if not self.query.only_data:
-            item["links"] = self._item_links(key)
-        return item
 
-    def _envelope(self) -> dict[str, Any]:
-        if not self.keys and self.omit_empty_items:
-            return self._rest()
-        return {"items": [self.item(key) for key in self.keys]} | self._rest()
+def write_items(
+    contents: Contents, keys: Sequence[int], query: Query, precision: Precision, href: str
+) -> list[str]:
+    """Return rows as JSON; from framework 9 on, ids and decimals are strings.
 
-    def _rest(self) -> dict[str, Any]:
-        rest: dict[str, Any] = {} if self.total is None else {"totalResults": self.total}
-        rest["count"] = len(self.keys)
-        rest["hasMore"] = self.has_more
-        rest["limit"] = self.query.limit
-        rest["offset"] = self.query.offset
-        rest["links"] = [
-            {"rel": "self", "href": self.href, "name": "opportunities", "kind": "collection"}
-        ]
-        return rest
+    They are put together from the texts of their columns, one column at a time, which is many
+    times faster than making a dict of each.
+    """
+    columns = []
+    for name in query.fields:
+        texts = contents.texts(keys, name, precision)
+        attribute = contents.columns.attributes[name]
+        if query.framework >= 9 and (attribute.id or attribute.type == "number"):
+            texts = [text if text[0] in 'n"' else f'"{text}"' for text in texts]
+        columns.append(texts)
+    names = list(query.fields)
+    if not query.only_data:
+        names.append("links")
+        columns.append(_links(contents, keys, precision, href))
+    template = "{" + ",".join(f'"{name}":%s' for name in names) + "}"
+    return list(map(template.__mod__, zip(*columns, strict=True)))
 
-    def _item_links(self, key: int) -> list[dict[str, str]]:
-        name = self.rows.value(key, "OptyNumber") or key
-        href = f"{self.href}/{name}"
-        return [
-            {"rel": rel, "href": href, "name": "opportunities", "kind": "item"}
-            for rel in ("self", "canonical")
-        ]
+
+def _links(contents: Contents, keys: Sequence[int], precision: Precision, href: str) -> list[str]:
+    resource = contents.resource
+    numbers = map(load, contents.texts(keys, resource.number, precision))
+    addresses = [
+        f"{href}/{key if number is None else number}"
+        for key, number in zip(keys, numbers, strict=True)
+    ]
+    return [
+        dump(
+            [
+                {"rel": rel, "href": address, "name": resource.name, "kind": "item"}
+                for rel in ("self", "canonical")
+            ]
+        ).decode()
+        for address in addresses
+    ]

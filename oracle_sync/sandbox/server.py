@@ -94,6 +94,7 @@ class SandboxServer:
             log_level="critical",
             access_log=False,
             server_header=False,
+            date_header=False,
             timeout_graceful_shutdown=1,
         )
         self._server = server = _Server(config)

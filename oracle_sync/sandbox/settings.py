@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from typing import Any
+
+from oracle_sync.sandbox.records.stamps import UNITS, Precision, read_moment
+
+CHOICES: dict[str, tuple[object, ...]] = {
+    "quotes": ("either", "refused", "demanded"),
+    "kept_precision": tuple(UNITS),
+    "printed_precision": ("mixed", *UNITS),
+    "date_rounding": ("cut", "round"),
+    "refuse_describe": (0, 403, 404),
+}
+"""The values of settings that take a few only."""
+
+_SIGNED = {"total_error", "clock_skew_seconds"}
+_DAYS = {"window_from", "window_to"}
 
 
 @dataclass(eq=False, repr=False)
@@ -24,45 +39,86 @@ class PodSettings:
     depth_ms_per_10k: float = 0.0
     """Milliseconds more for every 10,000 rows of offset; paging by key stays cheap."""
     requests_per_second: int = 0
-    """Requests for the collection above which the pod answers 429; 0: no limit."""
+    """Requests for collections above which the pod answers 429; 0: no limit."""
     max_limit: int = 499
     omit_empty_items: bool = False
     visible_share: float = 1.0
     """The share of rows, 0 to 1, that the finder lets through."""
+    window_from: str = ""
+    """The finder shows opportunities with an EffectiveDate from here on: a date, or days from the
+    pod's today such as `-30`; empty: from the beginning."""
+    window_to: str = ""
+    """Up to here."""
     reject_recordset_q: bool = False
     refuse_key_q: bool = False
-    """Whether a comparison of OptyId in `q` is answered with 400."""
+    """Whether a comparison of the key in `q` is answered with 400."""
     ignore_key_q: bool = False
     """Whether it is passed over, as if it were not there."""
+    refuse_date_q: bool = False
+    """Whether a comparison of LastUpdateDate in `q` is answered with 400."""
+    ignore_date_q: bool = False
+    """Whether it is passed over, as if it were not there."""
+    refuse_date_field: bool = False
+    """Whether LastUpdateDate among the fields is answered with 400."""
+    quotes: str = "either"
+    """Whether `q` may quote values: `either`, `refused`, or `demanded` of all but numbers."""
+    kept_precision: str = "millisecond"
+    """How exactly LastUpdateDate is kept and compared."""
+    printed_precision: str = "mixed"
+    """How exactly it is printed; `mixed`: to the second or millisecond, row by row."""
+    date_rounding: str = "cut"
+    """Whether what is finer is cut off or rounded: `cut`, `round`."""
+    clock_skew_seconds: float = 0.0
+    """How far the clock that dates rows is ahead of the one in the `Date` header."""
     unquoted_finder: bool = False
     """Whether quoted values in a finder are refused."""
+    refuse_describe: int = 0
+    """The status with which `describe` is answered, 403 or 404; 0: it is allowed."""
     refuse_total: bool = False
     total_error: int = 0
     """How far `totalResults` is off."""
+    total_factor: float = 1.0
+    """By what `totalResults` is multiplied."""
+    total_cap: int = 0
+    """What `totalResults` never exceeds; 0: no limit."""
+    total_unknown: bool = False
+    """Whether `totalResults` is -1."""
 
     def configure(self, **values: Any) -> None:
         """Set several settings, all or none.
 
         Raises:
-            ValueError: if one does not exist, or has a value of the wrong type.
+            ValueError: if one does not exist, or has a value that it cannot have.
         """
         types: dict[str, type] = {field.name: type(field.default) for field in fields(PodSettings)}
         for name, value in values.items():
-            expected = types.get(name)
-            if expected is None:
+            if name not in types:
                 raise ValueError(f"There is no setting {name}. There are: {', '.join(types)}.")
-            if expected is float and type(value) is int:
+            if types[name] is float and type(value) is int:
                 values[name] = float(value)
-            elif type(value) is not expected:
-                raise ValueError(f"The setting {name} takes a value of type {expected.__name__}.")
-            if name != "total_error" and isinstance(value, int | float) and value < 0:
-                raise ValueError(f"The setting {name} cannot be negative.")
-        if not values.get("max_limit", 1):
-            raise ValueError("The setting max_limit is 1 at least.")
-        if values.get("visible_share", 0.0) > 1:
-            raise ValueError("The setting visible_share is 1 at most.")
+            elif type(value) is not types[name]:
+                raise ValueError(
+                    f"The setting {name} takes a value of type {types[name].__name__}."
+                )
+            _demand_possible(name, value)
         for name, value in values.items():
             setattr(self, name, value)
+
+    @property
+    def precision(self) -> Precision:
+        """How exactly dates are kept and printed."""
+        return Precision(
+            UNITS[self.kept_precision],
+            UNITS.get(self.printed_precision, 0),
+            self.date_rounding == "round",
+        )
+
+    def total(self, count: int) -> int:
+        """Return what `totalResults` says of so many rows."""
+        if self.total_unknown:
+            return -1
+        total = max(0, round(count * self.total_factor) + self.total_error)
+        return min(total, self.total_cap) if self.total_cap else total
 
     def public(self) -> dict[str, Any]:
         """Return the settings that are not secret."""
@@ -72,3 +128,19 @@ class PodSettings:
             for field in fields(PodSettings)
             if field.name not in hidden
         }
+
+
+def _demand_possible(name: str, value: Any) -> None:
+    """Raise ValueError if a value of the right type cannot be one of this setting."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"The setting {name} must be finite.")
+    if name not in _SIGNED and isinstance(value, int | float) and value < 0:
+        raise ValueError(f"The setting {name} cannot be negative.")
+    if name in CHOICES and value not in CHOICES[name]:
+        raise ValueError(f"The setting {name} is one of {', '.join(map(str, CHOICES[name]))}.")
+    if name == "max_limit" and not value:
+        raise ValueError("The setting max_limit is 1 at least.")
+    if name == "visible_share" and value > 1:
+        raise ValueError("The setting visible_share is 1 at most.")
+    if name in _DAYS and value and not value.lstrip("+-").isdecimal() and not read_moment(value):
+        raise ValueError(f"The setting {name} is a date, or a number of days such as -30.")

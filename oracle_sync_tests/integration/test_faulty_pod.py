@@ -24,7 +24,7 @@ def shared() -> Iterator[FaultyServer]:
 @pytest.fixture
 def server(shared: FaultyServer) -> FaultyServer:
     """Return a pod as new, behind a server that all tests of this file share."""
-    vars(shared.pod).update(vars(FaultyPod()))
+    FaultyPod.__init__(shared.pod)
     return shared
 
 

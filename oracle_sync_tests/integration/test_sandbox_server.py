@@ -28,7 +28,7 @@ def shared() -> Iterator[SandboxServer]:
 @pytest.fixture
 def server(shared: SandboxServer) -> SandboxServer:
     """Return a pod as new, behind a server that all tests of this file share."""
-    vars(shared.pod).update(vars(Pod()))
+    Pod.__init__(shared.pod)
     return shared
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import requests
 
 from oracle_sync.sandbox import SandboxServer
 
-ROOT = "/crmRestApi/resources/11.12.1.0/opportunities"
+VERSION = "/crmRestApi/resources/11.12.1.0"
+ROOT = f"{VERSION}/opportunities"
 ORDERED = {"orderBy": "OptyId:asc", "fields": "OptyId,OptyNumber", "onlyData": "true"}
 
 
@@ -25,6 +27,25 @@ def page(server: SandboxServer, **params: Any) -> dict[str, Any]:
     assert response.status_code == 200, response.text
     answer: dict[str, Any] = response.json()
     return answer
+
+
+def rows(
+    server: SandboxServer, name: str = "opportunities", framework: int = 1, **params: Any
+) -> dict[str, Any]:
+    """Return a page of a collection, with all its fields in the order of its keys."""
+    params = {"onlyData": "true", "limit": 499, "totalResults": "true"} | params
+    headers = {"REST-Framework-Version": str(framework)}
+    response = ask(server, f"{VERSION}/{name}", params=params, headers=headers)
+    assert response.status_code == 200, response.text
+    answer: dict[str, Any] = response.json(parse_float=Decimal)
+    return answer
+
+
+def count(server: SandboxServer, q: str, framework: int = 1, name: str = "opportunities") -> int:
+    """Return how many rows the pod says pass a query."""
+    total = rows(server, name, framework, q=q, limit=1)["totalResults"]
+    assert isinstance(total, int)
+    return total
 
 
 def ids(answer: dict[str, Any]) -> list[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import parse_qs, urlencode
@@ -14,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from oracle_sync.sandbox import Pod, SandboxServer
 from oracle_sync.sandbox.app import Answer, PodApp, compressed, pause
 from oracle_sync.sandbox.traffic import whole_number
-from oracle_sync.sandbox.wire import dump
+from oracle_sync.sandbox.wire import dump, load
 from oracle_sync_tests.support.broken_answers import TRANSPORT, Reset, Truncated, broken_answer
 from oracle_sync_tests.support.faults import ANSWERING, SPOILING, Fault, spoil
 
@@ -155,7 +154,7 @@ def _other_page(request: Request, faults: list[Fault]) -> Request:
 def _spoil_body(response: Response, faults: list[Fault], offset: int) -> None:
     kinds = {fault.kind for fault in faults}
     if response.status_code == 200 and kinds & {*SPOILING, "ignore_offset"}:
-        envelope = json.loads(bytes(response.body))
+        envelope = load(bytes(response.body))
         envelope["offset"] = offset
         for fault in faults:
             if fault.kind in SPOILING:
