@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import pytest
 
@@ -173,7 +174,7 @@ def test_the_window_of_the_finder_moves_with_the_clock(frozen: SandboxServer) ->
         {"total_factor": math.inf},
     ],
 )
-def test_a_setting_that_cannot_be_is_refused(wrong: dict[str, object]) -> None:
+def test_a_setting_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Pod(rows=0, **wrong)
 
