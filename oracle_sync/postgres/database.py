@@ -1,7 +1,4 @@
-"""The database of one collection: where it is, its schema, what to read from it, its writers.
-
-Belongs here: putting the parts of this package together. Does not belong here: statements.
-"""
+"""The database of one collection: where it is, its tables, what to read from it, its writers."""
 
 from __future__ import annotations
 
@@ -18,6 +15,7 @@ from oracle_sync.engine.store import State
 from oracle_sync.errors import SettingError
 from oracle_sync.postgres import embedded, reader, schema, status
 from oracle_sync.postgres.connection import connect, errors, in_schema
+from oracle_sync.postgres.queries import query
 from oracle_sync.postgres.status import Details, Status
 from oracle_sync.postgres.writer import Writer
 
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def url_of(settings: Settings) -> str:
-    """The database to work with: DATABASE_URL, else the embedded server, started if need be."""
+    """Return DATABASE_URL, else the URL of the embedded server, which is started if need be."""
     return settings.database_url or embedded.start(settings.home)
 
 
@@ -48,7 +46,7 @@ def database_of(sync: Sync, *, create: bool = True) -> Database:
 
 
 class Database:
-    """A database whose tables are there: the first use of each object sees to that."""
+    """A database in which the first use of each object makes the tables that are not there."""
 
     def __init__(self, url: str, collection: Collection, schema: str = "") -> None:
         """Nothing is connected yet.
@@ -65,11 +63,11 @@ class Database:
 
     @contextmanager
     def connection(self, doing: str) -> Iterator[Connection]:
-        """A connection for reading, with errors told as ours."""
+        """Give a connection for reading; psycopg2's errors become ours."""
         connection = connect(self.url)
         try:
             if not self._prepared:
-                schema.ensure(connection, self.url, self.schema)
+                schema.ensure(connection, self.url, self.collection, self.schema)
                 self._prepared = True
             with errors(self.url, doing):
                 yield connection
@@ -92,9 +90,9 @@ class Database:
             return reader.lock_holder(connection, sync_name)
 
     def sync_names(self) -> list[str]:
-        """Every name that has a state, in order."""
+        """Return every name that has a state, in order."""
         with self.connection("reading sync_state") as connection, connection.cursor() as cursor:
-            cursor.execute("SELECT sync_name FROM sync_state ORDER BY sync_name")
+            cursor.execute(query("sync_names"))
             return [row[0] for row in cursor.fetchall()]
 
     def demand_known(self, sync_name: str) -> None:
@@ -122,10 +120,8 @@ class Database:
             StoreError: saying why it can't be done.
         """
         with self.connection("writing") as connection, connection, connection.cursor() as cursor:
-            cursor.execute(
-                "INSERT INTO sync_history (sync_name, action, from_offset, to_offset, who, reason) "
-                "VALUES ('', 'check', 0, 0, '', '')"
-            )
+            names = ("sync", "action", "holder", "reason")
+            cursor.execute(query("record"), dict.fromkeys(names, "") | {"before": 0, "after": 0})
             connection.rollback()
 
     def details(self, sync_name: str, rows: int) -> Details:
@@ -136,14 +132,11 @@ class Database:
             assert found is not None
             cursor.execute("SELECT current_database(), current_schema()")
             database, schema_name = cursor.fetchone() or ("", "")
-            names = ", ".join(column.name for column in (c.key, *c.columns))
-            cursor.execute(
-                f"SELECT {names}, synced_at FROM {c.table} ORDER BY id DESC LIMIT %s", (rows,)
-            )
+            cursor.execute(query("latest", c), {"rows": rows})
             return Details(found, f"{database}.{schema_name}.{c.table}", cursor.fetchall())
 
     def frame(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        """The table as a data frame in the order of its ids, or some of its columns.
+        """Return the table as a data frame in the order of its ids, or some of its columns.
 
         Raises:
             SettingError: if it has no such column.

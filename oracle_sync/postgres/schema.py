@@ -1,8 +1,4 @@
-"""Brings a database to the schema that this version works with.
-
-Belongs here: running the migrations, once, under a lock. Does not belong here: the statements,
-which are in `migrations/versions/`.
-"""
+"""Bring a database to the tables that this version and its collection work with."""
 
 from __future__ import annotations
 
@@ -12,8 +8,10 @@ from pathlib import Path
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
+from oracle_sync.config.collection import Collection
 from oracle_sync.errors import StoreRefused, clean
-from oracle_sync.postgres.connection import connect, errors, make_schema
+from oracle_sync.postgres.connection import connect, errors, make_schema, many
+from oracle_sync.postgres.queries import query
 
 HEAD = "0001"
 """The newest migration. Known here so that a database that is up to date costs one query, and
@@ -29,7 +27,7 @@ the sensors of two syncs, would go to whichever connection came last."""
 
 
 def version(connection: Connection) -> str | None:
-    """The schema's version; None where the migrations have not run."""
+    """Return the schema's version; None where the migrations have not run."""
     try:
         with connection.cursor() as cursor:
             cursor.execute(f"SELECT version_num FROM {VERSION_TABLE}")
@@ -39,18 +37,22 @@ def version(connection: Connection) -> str | None:
         return None
 
 
-def ensure(connection: Connection, url: str, schema: str = "") -> None:
-    """Apply what is missing. Two processes starting at once do no harm: the second one waits.
+def ensure(connection: Connection, url: str, collection: Collection, schema: str = "") -> None:
+    """Make what is missing. Two processes starting at once do no harm: the second one waits.
 
-    `schema` is made first if it is not there; empty: the one that the connection has.
+    Args:
+        connection: to look at what is there.
+        url: of the database.
+        collection: whose tables are made too.
+        schema: made first if it is not there; empty: the one that the connection has.
 
     Raises:
         StoreRefused: if the role may not change the schema, or the schema is of a later version.
     """
     with errors(url, "reading the schema's version"):
         found = version(connection)
-    if found == HEAD:
-        return
+        if found == HEAD and _has_tables(connection, collection):
+            return
     if found is not None and found > HEAD:
         raise StoreRefused(
             f"The tables were made by a later version of oracle_sync (schema {found}, this one "
@@ -66,11 +68,20 @@ def ensure(connection: Connection, url: str, schema: str = "") -> None:
                 cursor.execute(f"SELECT pg_advisory_lock({_LOCK})")
             if schema:
                 make_schema(migrating, schema)
+            if not _has_tables(migrating, collection):
+                with migrating.cursor() as cursor:
+                    cursor.execute(query("make_tables", collection))
             if version(migrating) != HEAD:
                 with _ONE_THREAD:
                     _upgrade(migrating)
     finally:
         migrating.close()
+
+
+def _has_tables(connection: Connection, collection: Collection) -> bool:
+    columns = many(connection, query("table_columns", collection), {})
+    wanted = {"sync_names", *(column.name for column in (collection.key, *collection.stored))}
+    return wanted <= {column["name"] for column in columns}
 
 
 def _upgrade(connection: Connection) -> None:

@@ -1,8 +1,4 @@
-"""The lock of one sync name, and the connection that writes under it.
-
-Belongs here: who may write, and trying again when the database fails for a moment. Does not
-belong here: what is written.
-"""
+"""Hold the lock of one sync name, and try again where the database fails for a moment."""
 
 from __future__ import annotations
 
@@ -16,10 +12,12 @@ from typing import Any, TypeVar
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
+from oracle_sync.config.collection import Collection
 from oracle_sync.engine.store import State
 from oracle_sync.errors import Fenced, Locked, StoreRefused, StoreUnavailable, SyncError
 from oracle_sync.postgres.connection import connect, errors, one, passing, translated
-from oracle_sync.postgres.reader import COLUMNS, LOCK_KEY, lock_holder, read_state
+from oracle_sync.postgres.queries import prepared, query
+from oracle_sync.postgres.reader import lock_holder, read_state
 
 T = TypeVar("T")
 
@@ -40,6 +38,7 @@ class Session:
     def __init__(
         self,
         url: str,
+        collection: Collection,
         sync_name: str,
         holder: str,
         *,
@@ -48,6 +47,7 @@ class Session:
         on_wait: Callable[[str], None],
     ) -> None:
         self.url = url
+        self._collection = collection
         self.sync_name = sync_name
         self.holder = holder
         self.retries = 0
@@ -58,7 +58,7 @@ class Session:
         self._lock: Connection | None = None
         try:
             self._lock = connect(url, LOCK_NAME)
-            self._data = connect(url)
+            self._data = self._open()
             self._demand_sessions_of_their_own(self._lock, self._data)
             self._take_lock(self._lock, wait, on_wait)
             self.entered = self._enter()
@@ -66,10 +66,23 @@ class Session:
             self.close()
             raise
 
+    @property
+    def names(self) -> dict[str, Any]:
+        """Return the parameters that every statement may use: the sync's name and who writes."""
+        return {"sync": self.sync_name, "holder": self.holder}
+
     def close(self) -> None:
-        """Give the lock back; work of another thread that is tried again and again ends."""
+        """Give the lock back; work that another thread keeps trying ends."""
         self._closed.set()
         self._disconnect()
+
+    def _open(self) -> Connection:
+        """Connect, and have the commit statement planned once for all batches."""
+        connection = connect(self.url)
+        with errors(self.url, "preparing to commit"), connection.cursor() as cursor:
+            cursor.execute(query("before_commits"))
+            cursor.execute(prepared("commit_batch", self._collection).prepare)
+        return connection
 
     def _disconnect(self) -> None:
         for connection in (self._data, self._lock):
@@ -86,7 +99,7 @@ class Session:
         """Run `work`, which is one transaction, again where an error may pass by itself.
 
         A connection lost in the middle of a commit leaves open whether that took place. So after
-        a failure the state is read anew, and `landed` says from it whether the work is done.
+        a failure the state is read again, and `landed` finds out from it whether the work is done.
 
         Raises:
             Fenced: if another writer has taken over meanwhile.
@@ -125,22 +138,20 @@ class Session:
 
     @property
     def _patience(self) -> float:
-        """Seconds to keep trying; few where the database was away for all of them already."""
+        """Return the seconds to keep trying; few where the database was away for all of them."""
         return min(self._retry_seconds, LAST_TRY_SECONDS if self._given_up else math.inf)
 
     def one(
         self, connection: Connection | None, statement: str, **parameters: Any
     ) -> dict[str, Any]:
-        """The row that a statement gives; `sync` and `holder` are among its parameters."""
+        """Return the row that a statement gives; `sync` and `holder` are among its parameters."""
         assert connection is not None
-        row = one(
-            connection, statement, parameters | {"sync": self.sync_name, "holder": self.holder}
-        )
+        row = one(connection, statement, parameters | self.names)
         assert row is not None
         return row
 
     def fenced(self, found: State | None) -> Fenced:
-        """The error for a change that found `sync_state` other than this session left it."""
+        """Return the error for a change that found `sync_state` not as this session left it."""
         if found is None:
             return Fenced(f"The row of {self.sync_name} in sync_state is gone.")
         if found.epoch != self.entered.epoch:
@@ -161,10 +172,10 @@ class Session:
         that asks. The lock would go with it, and stay taken there for as long as PgBouncer keeps
         that session, whoever else comes.
         """
-        query = "SELECT pg_backend_pid() AS pid"
+        pid = "SELECT pg_backend_pid() AS pid"
         with errors(self.url, "looking at the server's sessions"):
-            first = self.one(lock, query)
-            if first != self.one(data, query) and first == self.one(lock, query):
+            first = self.one(lock, pid)
+            if first != self.one(data, pid) and first == self.one(lock, pid):
                 return
             for connection in (lock, data):
                 with connection.cursor() as cursor:
@@ -177,36 +188,25 @@ class Session:
         )
 
     def _take_lock(self, lock: Connection, wait: float, on_wait: Callable[[str], None]) -> None:
-        deadline, told = time.monotonic() + wait, ""
+        deadline, reported = time.monotonic() + wait, ""
         with errors(self.url, "taking the lock"):
-            while not self.one(lock, f"SELECT pg_try_advisory_lock({LOCK_KEY}) AS got")["got"]:
+            while not self.one(lock, query("try_lock"))["got"]:
                 who = lock_holder(lock, self.sync_name) or "another session"
                 if time.monotonic() >= deadline:
                     raise Locked(f"{self.sync_name} is being synced by {who}.")
-                if who != told:
+                if who != reported:
                     on_wait(who)
-                    told = who
+                    reported = who
                 time.sleep(min(0.2, max(0.0, deadline - time.monotonic())))
 
     def _enter(self) -> State:
         with errors(self.url, "claiming the sync"):
-            row = self.one(
-                self._data,
-                f"""
-                INSERT INTO sync_state (sync_name, current_offset, total_synced, is_complete,
-                    epoch, holder, held_since)
-                VALUES (%(sync)s, 0, 0, 0, 1, %(holder)s, now())
-                ON CONFLICT (sync_name) DO UPDATE
-                SET epoch = sync_state.epoch + 1, holder = %(holder)s, held_since = now()
-                RETURNING {COLUMNS}
-                """,
-            )
-        return State(**row)
+            return State(**self.one(self._data, query("claim_state")))
 
     def _return(self) -> State:
         """Come back after the connection was lost, if nobody has taken over meanwhile."""
         self._data = None
-        data = connect(self.url)
+        data = self._open()
         try:
             self._still_ours(data)
             # The server may not have noticed yet that our old session is gone.

@@ -15,7 +15,8 @@ from psycopg2.extensions import connection as Connection
 from oracle_sync.config.collection import Collection
 from oracle_sync.engine.store import State
 from oracle_sync.postgres.connection import many, one
-from oracle_sync.postgres.reader import COLUMNS, LOCK_KEY, holder_text
+from oracle_sync.postgres.queries import query
+from oracle_sync.postgres.reader import holder_text
 
 COUNTED = 1_000_000
 """Rows up to which `table_rows` counts a table, in a tenth of a second. For a larger one it takes
@@ -87,24 +88,20 @@ def standings(
 
     Where there are no tables there are no syncs either, and none are made.
     """
-    key = LOCK_KEY.replace("%(sync)s", "s.sync_name")
-    query = f"""
-        WITH locks AS MATERIALIZED (
-            SELECT classid::bigint << 32 | objid::bigint AS key FROM pg_locks
-            WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND database =
-                (SELECT oid FROM pg_database WHERE datname = current_database())
-        ), removed AS (
+    text = f"""
+        WITH locks AS MATERIALIZED ({query("locks")}),
+        removed AS (
             SELECT sync_name, count(*) AS removed FROM {collection.removed_table} GROUP BY 1
         ), rejected AS (
             SELECT sync_name, count(*) AS rejected FROM rejected_items
             WHERE resolved_at IS NULL GROUP BY 1
         )
-        SELECT {COLUMNS},
+        SELECT {query("state_columns")},
             CASE WHEN source_total IS NOT NULL
                 THEN greatest(0, source_total - coalesce(current_offset, 0)) END AS lag,
             extract(epoch FROM now() - last_success_at)::float8 AS seconds_since_success,
             coalesce(removed, 0) AS removed, coalesce(rejected, 0) AS rejected,
-            EXISTS (SELECT FROM locks WHERE locks.key = {key}) AS running
+            {query("lock_key")} IN (SELECT key FROM locks) AS running
         FROM sync_state s
         LEFT JOIN removed USING (sync_name)
         LEFT JOIN rejected USING (sync_name)
@@ -112,7 +109,7 @@ def standings(
         ORDER BY sync_name
         """
     try:
-        rows = many(connection, query, {"sync": sync_name})
+        rows = many(connection, text, {"sync": sync_name})
     except psycopg2.errors.UndefinedTable:
         return []
     return [_standing(row) for row in rows]

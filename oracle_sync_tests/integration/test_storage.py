@@ -563,7 +563,7 @@ def test_a_commit_whose_answer_is_lost_is_not_done_twice(
 ) -> None:
     with writer(database_url) as store:
         store.commit(batch(0, "1", "2"))
-        lost_answers.lose = "page AS"
+        lost_answers.lose = "EXECUTE commit_batch"
         store.commit(batch(2, "3", rejects=[Reject(2, '{"a": 1}', "bad")]))
         assert (store.retries, store.state.offset, store.state.total_synced) == (1, 3, 3)
         store.commit(batch(3, "4"))

@@ -1,0 +1,73 @@
+-- The script's sync_state, made or adopted, and our tables beside it.
+
+-- As the script made it: a serial id, timestamps without time zone in UTC, counters that may be
+-- null. Where it exists it is left as it is, and gains columns that its readers don't see.
+CREATE TABLE IF NOT EXISTS sync_state (
+    id serial PRIMARY KEY,
+    sync_name varchar NOT NULL UNIQUE,
+    current_offset integer,
+    total_synced integer,
+    last_sync_at timestamp without time zone,
+    is_complete integer
+);
+ALTER TABLE sync_state
+    ADD COLUMN IF NOT EXISTS anchor varchar,
+    ADD COLUMN IF NOT EXISTS epoch bigint NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS walk integer NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS refreshing boolean NOT NULL DEFAULT false,
+    ADD COLUMN IF NOT EXISTS doubt varchar,
+    ADD COLUMN IF NOT EXISTS holder varchar,
+    ADD COLUMN IF NOT EXISTS held_since timestamptz,
+    ADD COLUMN IF NOT EXISTS source_total integer,
+    ADD COLUMN IF NOT EXISTS last_success_at timestamptz,
+    ADD COLUMN IF NOT EXISTS last_error varchar,
+    ADD COLUMN IF NOT EXISTS last_error_at timestamptz;
+DO $$
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM pg_index i
+        JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+        WHERE i.indrelid = 'sync_state'::regclass AND i.indisunique AND i.indnatts = 1
+          AND i.indpred IS NULL AND a.attname = 'sync_name'
+    ) THEN
+        CREATE UNIQUE INDEX ON sync_state (sync_name);
+    END IF;
+END $$;
+COMMENT ON COLUMN sync_state.anchor IS 'the last committed item: its id, or a hash of it';
+COMMENT ON COLUMN sync_state.epoch IS 'goes up with each new writer, so that an old one fails';
+COMMENT ON COLUMN sync_state.walk IS 'number of the full refresh that is or was last walked';
+COMMENT ON COLUMN sync_state.doubt IS 'why a full refresh is due; null: none is';
+
+CREATE TABLE rejected_items (
+    id serial PRIMARY KEY,
+    sync_name varchar NOT NULL,
+    at_offset integer NOT NULL,
+    raw json NOT NULL,
+    reason varchar NOT NULL,
+    digest varchar NOT NULL,
+    walk integer NOT NULL,
+    rejected_at timestamptz NOT NULL DEFAULT now(),
+    resolved_at timestamptz,
+    resolution varchar
+);
+CREATE UNIQUE INDEX rejected_items_open ON rejected_items (sync_name, digest)
+    WHERE resolved_at IS NULL;
+CREATE TABLE sync_history (
+    id bigserial PRIMARY KEY,
+    sync_name varchar NOT NULL,
+    at timestamptz NOT NULL DEFAULT now(),
+    action varchar NOT NULL,
+    from_offset integer NOT NULL,
+    to_offset integer NOT NULL,
+    who varchar NOT NULL,
+    reason varchar NOT NULL
+);
+CREATE INDEX sync_history_of ON sync_history (sync_name, id);
+CREATE TABLE refresh_marks (
+    sync_name varchar NOT NULL,
+    walk integer NOT NULL,
+    key varchar NOT NULL
+);
+COMMENT ON TABLE rejected_items IS 'items that could not be stored';
+COMMENT ON TABLE sync_history IS 'changes of an offset that are not the commit of a page';
+COMMENT ON TABLE refresh_marks IS 'rows met by a full refresh that has not ended';

@@ -1,0 +1,78 @@
+-- name: before_commits
+-- The plan of the commit is made once in a session, when the table may still be small; a scan of
+-- the table for each row would be slow once it has grown.
+SET enable_seqscan = off
+
+-- name: commit_batch
+-- The rows of a batch and the offset after them: one statement, and so one transaction.
+-- Where the state is not what the writer left, "page" is empty and nothing is written.
+-- Rows that are as they should be are not touched, and only new rows draw an id: the script's ids
+-- have 32 bits, and ON CONFLICT would draw one for each row of each refresh.
+WITH state AS (
+    UPDATE sync_state
+    SET current_offset = %(after)s, anchor = %(anchor)s, is_complete = %(complete)s,
+        total_synced = coalesce(total_synced, 0) + %(received)s,
+        last_sync_at = timezone('UTC', now()), doubt = coalesce(%(shift)s, doubt)
+    WHERE sync_name = %(sync)s AND epoch = %(epoch)s
+      AND coalesce(current_offset, 0) = %(before)s
+    RETURNING 1
+),
+page AS (
+    SELECT (item->>0)::{key_type} AS key, {parsed_columns}
+    FROM jsonb_array_elements(%(rows)s::jsonb) AS item
+    WHERE EXISTS (SELECT FROM state)
+),
+matched AS (
+    SELECT p.*, t.id,
+        ROW({columns:t}) IS DISTINCT FROM ROW({columns:p}) AS changed,
+        NOT coalesce(t.sync_names @> ARRAY[%(sync)s]::varchar[], false) AS claimed
+    FROM page p LEFT JOIN {table} t ON t.{key} = p.key
+),
+inserted AS (
+    INSERT INTO {table} ({key}, {columns}, sync_names, synced_at)
+    SELECT key, {columns}, ARRAY[%(sync)s]::varchar[], timezone('UTC', now())
+    FROM matched WHERE id IS NULL
+    RETURNING {key} AS key
+),
+updated AS (
+    UPDATE {table} t
+    SET ({columns}) = ROW({columns:m}),
+        synced_at = CASE WHEN m.changed THEN timezone('UTC', now()) ELSE t.synced_at END,
+        sync_names = CASE WHEN m.claimed
+            THEN array_append(t.sync_names, %(sync)s::varchar) ELSE t.sync_names END
+    FROM matched m
+    WHERE t.id = m.id AND m.id IS NOT NULL AND (m.changed OR m.claimed)
+    RETURNING m.changed
+),
+returned AS (
+    DELETE FROM {removed_table} r USING inserted i
+    WHERE EXISTS (SELECT FROM {removed_table}) AND r.{key} = i.key
+    RETURNING 1
+),
+marked AS (
+    INSERT INTO refresh_marks (sync_name, walk, key)
+    SELECT %(sync)s, %(walk)s::integer, key FROM page WHERE %(refreshing)s
+    UNION ALL
+    SELECT %(sync)s, %(walk)s, key FROM json_array_elements_text(%(met)s::json) AS met(key)
+    WHERE %(refreshing)s AND EXISTS (SELECT FROM state)
+),
+rejected AS (
+    INSERT INTO rejected_items (sync_name, at_offset, raw, reason, digest, walk)
+    SELECT %(sync)s, r.at_offset, r.raw::json, r.reason, r.digest, %(walk)s::integer
+    FROM json_to_recordset(%(rejects)s::json)
+        AS r(at_offset integer, raw text, reason text, digest text)
+    WHERE EXISTS (SELECT FROM state)
+    ON CONFLICT (sync_name, digest) WHERE resolved_at IS NULL DO UPDATE
+    SET at_offset = excluded.at_offset, reason = excluded.reason, walk = excluded.walk
+    RETURNING 1
+),
+repaired AS (
+    INSERT INTO sync_history (sync_name, action, from_offset, to_offset, who, reason)
+    SELECT %(sync)s, 'repair', %(before)s::integer, %(after)s::integer, %(holder)s, %(shift)s
+    WHERE %(shift)s IS NOT NULL AND EXISTS (SELECT FROM state)
+)
+SELECT (SELECT count(*) FROM state) AS state,
+    (SELECT count(*) FROM inserted) AS inserted,
+    (SELECT count(*) FROM updated WHERE changed) AS updated,
+    (SELECT count(*) FROM returned) AS returned,
+    (SELECT count(*) FROM rejected) AS rejected

@@ -1,0 +1,24 @@
+-- name: state_columns
+sync_name, coalesce(current_offset, 0) AS "offset", coalesce(total_synced, 0) AS total_synced,
+last_sync_at, coalesce(is_complete, 0) <> 0 AS complete, anchor, epoch, walk, refreshing, doubt,
+holder, held_since, source_total, last_success_at, last_error, last_error_at
+
+-- name: lock_key
+-- With the schema, so that two installations in schemas of one database do not lock each other out.
+hashtextextended('oracle_sync ' || current_schema() || '.' || s.sync_name, 0)
+
+-- name: locks
+-- The keys of all advisory locks of one key that are held in this database.
+SELECT classid::bigint << 32 | objid::bigint AS key FROM pg_locks
+WHERE locktype = 'advisory' AND granted AND objsubid = 1
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+
+-- name: own_rows
+-- A row without names was made by the script. It belongs to the only sync there is, if so.
+(t.sync_names @> ARRAY[%(sync)s]::varchar[]
+    OR t.sync_names IS NULL AND (SELECT count(*) FROM sync_state) = 1)
+
+-- name: met
+EXISTS (
+    SELECT FROM refresh_marks m
+    WHERE m.sync_name = %(sync)s AND m.walk = %(walk)s AND m.key = t.{key}::varchar)

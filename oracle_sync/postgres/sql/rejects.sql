@@ -1,0 +1,21 @@
+-- name: set_aside
+WITH rejected AS (
+    INSERT INTO rejected_items (sync_name, at_offset, raw, reason, digest, walk)
+    SELECT %(sync)s, r.at_offset, r.raw::json, r.reason, r.digest, %(walk)s
+    FROM json_to_recordset(%(rejects)s)
+        AS r(at_offset integer, raw text, reason text, digest text)
+    WHERE EXISTS (SELECT FROM sync_state WHERE sync_name = %(sync)s AND epoch = %(epoch)s)
+    ON CONFLICT (sync_name, digest) WHERE resolved_at IS NULL DO UPDATE
+    SET at_offset = excluded.at_offset, reason = excluded.reason, walk = excluded.walk
+    RETURNING 1
+)
+SELECT count(*) AS rejected FROM rejected
+
+-- name: resolve_reject
+UPDATE rejected_items SET resolved_at = now(), resolution = %(resolution)s
+WHERE id = %(id)s
+RETURNING 1
+
+-- name: resolve_unmet_rejects
+UPDATE rejected_items SET resolved_at = now(), resolution = 'not met by a full refresh'
+WHERE sync_name = %(sync)s AND resolved_at IS NULL AND walk < %(walk)s

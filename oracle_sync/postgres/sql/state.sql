@@ -1,0 +1,49 @@
+-- name: read_state
+SELECT {state_columns} FROM sync_state WHERE sync_name = %(sync)s
+
+-- name: sync_names
+SELECT sync_name FROM sync_state ORDER BY sync_name
+
+-- name: claim_state
+INSERT INTO sync_state
+    (sync_name, current_offset, total_synced, is_complete, epoch, holder, held_since)
+VALUES (%(sync)s, 0, 0, 0, 1, %(holder)s, now())
+ON CONFLICT (sync_name) DO UPDATE
+SET epoch = sync_state.epoch + 1, holder = %(holder)s, held_since = now()
+RETURNING {state_columns}
+
+-- name: set_state
+UPDATE sync_state
+SET current_offset = %(after)s, total_synced = %(total_synced)s, is_complete = %(complete)s,
+    anchor = %(anchor)s, walk = %(walk)s, refreshing = %(refreshing)s, doubt = %(doubt)s,
+    last_sync_at = CASE
+        WHEN %(complete)s = 1 THEN timezone('UTC', now()) ELSE last_sync_at END
+WHERE sync_name = %(sync)s AND epoch = %(epoch)s AND coalesce(current_offset, 0) = %(before)s
+
+-- name: note_end
+WITH noted AS (
+    UPDATE sync_state
+    SET source_total = coalesce(%(source_total)s, source_total),
+        last_error = %(error)s,
+        last_error_at = CASE WHEN %(error)s IS NULL THEN last_error_at ELSE now() END,
+        last_success_at = CASE WHEN %(error)s IS NULL THEN now() ELSE last_success_at END
+    WHERE sync_name = %(sync)s AND epoch = %(epoch)s
+    RETURNING 1
+)
+SELECT count(*) AS noted FROM noted
+
+-- name: record
+INSERT INTO sync_history (sync_name, action, from_offset, to_offset, who, reason)
+VALUES (%(sync)s, %(action)s, %(before)s, %(after)s, %(holder)s, %(reason)s)
+
+-- name: history
+SELECT at, action, from_offset, to_offset, who, reason FROM sync_history
+WHERE sync_name = %(sync)s ORDER BY id DESC LIMIT %(limit)s
+
+-- name: try_lock
+SELECT pg_try_advisory_lock({lock_key}) AS got FROM (VALUES (%(sync)s)) AS s (sync_name)
+
+-- name: lock_holder
+SELECT state.holder, state.held_since
+FROM (VALUES (%(sync)s)) AS s (sync_name) LEFT JOIN sync_state state USING (sync_name)
+WHERE {lock_key} IN ({locks})
