@@ -18,7 +18,7 @@ _NEVER_REACHED = "Check ORACLE_BASE_URL, the network, and HTTPS_PROXY if you nee
 
 
 def name_failure(
-    error: Exception, host: str, place: str, timeout: float, answered: bool, clean: Clean
+    error: Exception, host: str, place: str, seconds: float, answered: bool, clean: Clean
 ) -> Exception:
     """Return the error for a request that got no complete answer.
 
@@ -26,7 +26,7 @@ def name_failure(
         error: What requests raised.
         host: Where the request went.
         place: What it was for.
-        timeout: Seconds that the server had.
+        seconds: How long it took.
         answered: Whether this host has ever answered. One that has not is more likely a wrong
             setting than an outage, so fewer attempts are made.
         clean: Makes the library's words safe to show.
@@ -47,7 +47,8 @@ def name_failure(
         what = f"{host} did not accept a connection within {CONNECT_TIMEOUT:.0f} s ({place})."
         return Again(Unavailable(what, reach), attempts=attempts)
     if isinstance(error, exceptions.ReadTimeout | TimeoutError):
-        return Again(TooSlow(f"{host} did not answer within {timeout} s ({place})."), attempts=2)
+        what = f"{host} did not answer within {seconds:.0f} s ({place})."
+        return Again(TooSlow(what), attempts=2)
     if isinstance(error, exceptions.ContentDecodingError):
         what = f"{host} sent a body that can't be unpacked ({place})."
         return Again(BadAnswer(what, LOOK), attempts=BAD_BODY_ATTEMPTS)

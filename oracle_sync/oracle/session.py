@@ -8,14 +8,16 @@ from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3 import PoolManager
 
 from oracle_sync import __version__
 from oracle_sync.config.settings import OracleSettings
 from oracle_sync.errors import SettingError
+from oracle_sync.oracle.limits import Limits, bounded_pools
 
 
-def new_session(settings: OracleSettings) -> requests.Session:
-    """Return a session with one connection, for one thread.
+def new_session(settings: OracleSettings, limits: Limits) -> requests.Session:
+    """Return a session with one connection, for one thread, whose answers keep to the limits.
 
     Raises:
         SettingError: if the environment names a file of certificates that does not exist.
@@ -24,8 +26,8 @@ def new_session(settings: OracleSettings) -> requests.Session:
     session.verify = settings.ca_bundle or _environment_bundle(session)
     # The environment is not read again for each request, nor asked for proxies and passwords.
     session.trust_env = False
-    session.mount("https://", _Adapter(system_certificates=not settings.ca_bundle))
-    session.mount("http://", _Adapter(system_certificates=False))
+    session.mount("https://", _Adapter(limits, system_certificates=not settings.ca_bundle))
+    session.mount("http://", _Adapter(limits, system_certificates=False))
     session.headers = requests.structures.CaseInsensitiveDict(
         {
             "Accept": "application/json, application/vnd.oracle.adf.error+json",
@@ -63,7 +65,8 @@ class _Session(requests.Session):
 class _Adapter(HTTPAdapter):
     """Holds one connection, and trusts what the system trusts."""
 
-    def __init__(self, *, system_certificates: bool) -> None:
+    def __init__(self, limits: Limits, *, system_certificates: bool) -> None:
+        self._limits = limits
         self._context = ssl.create_default_context() if system_certificates else None
         super().__init__(pool_connections=1, pool_maxsize=1)
 
@@ -71,3 +74,12 @@ class _Adapter(HTTPAdapter):
         if self._context is not None:
             kwargs["ssl_context"] = self._context
         super().init_poolmanager(*args, **kwargs)
+        self._bound(self.poolmanager)
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> PoolManager:
+        manager: PoolManager = super().proxy_manager_for(*args, **kwargs)
+        self._bound(manager)
+        return manager
+
+    def _bound(self, manager: PoolManager) -> None:
+        manager.pool_classes_by_scheme = bounded_pools(manager.pool_classes_by_scheme, self._limits)

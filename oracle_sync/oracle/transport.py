@@ -15,12 +15,16 @@ from urllib3.exceptions import DecodeError, HTTPError, ReadTimeoutError
 from oracle_sync.config.settings import OracleSettings
 from oracle_sync.errors import BadAnswer
 from oracle_sync.oracle.failures import CONNECT_TIMEOUT, LOOK, name_failure
+from oracle_sync.oracle.limits import Limits, TooMuch
 from oracle_sync.oracle.proxies import proxies_for
 from oracle_sync.oracle.session import new_session
 from oracle_sync.oracle.words import Clean
 
 MAX_BODY = 64 * 1024 * 1024
 """Bytes of an answer, unpacked, above which it can't be a page of 499 rows."""
+
+MAX_OVERHEAD = 1024 * 1024
+"""Bytes of headers, and of what chunks add to a body."""
 
 _CHUNK = 256 * 1024
 
@@ -70,42 +74,48 @@ class Transport:
             Again: if there was no complete answer, and there may be one next time.
             SourceError: if there can't be one.
         """
-        host, timeout = urlsplit(url).netloc, self._settings.timeout
+        host = urlsplit(url).netloc
+        session, limits = self._session()
+        limits.seconds, limits.size = 2.0 * self._settings.timeout, MAX_BODY + MAX_OVERHEAD
+        began = time.monotonic()
         try:
-            with self._session().request(
+            with session.request(
                 method,
                 url,
                 auth=auth,
                 data=form,
                 proxies=self._proxies[host],
-                timeout=(CONNECT_TIMEOUT, timeout),
+                timeout=(CONNECT_TIMEOUT, self._settings.timeout),
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                body = _read_body(response, time.monotonic() + 2 * timeout)
+                body = _read_body(response)
+        except TooMuch:
+            raise BadAnswer(
+                f"{host} sent more than {MAX_BODY >> 20} MB in one answer ({place}).", LOOK
+            ) from None
         except OSError as error:
-            raise name_failure(
-                error, host, place, timeout, host in self._answered, self._clean
-            ) from error
+            seconds, answered = time.monotonic() - began, host in self._answered
+            raise name_failure(error, host, place, seconds, answered, self._clean) from error
         self._answered.add(host)
         return Reply(response.status_code, response.headers, body)
 
-    def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = self._local.session = new_session(self._settings)
-        return session
+    def _session(self) -> tuple[requests.Session, Limits]:
+        """Return the session of this thread, and the limits that its answers keep to."""
+        local = self._local
+        if not hasattr(local, "session"):
+            local.limits = Limits()
+            local.session = new_session(self._settings, local.limits)
+        return local.session, local.limits
 
 
-def _read_body(response: requests.Response, deadline: float) -> bytes:
+def _read_body(response: requests.Response) -> bytes:
     chunks, size = [], 0
     for chunk in _arriving(response):
         chunks.append(chunk)
         size += len(chunk)
         if size > MAX_BODY:
-            raise BadAnswer(f"The server sent more than {MAX_BODY >> 20} MB for one page.", LOOK)
-        if time.monotonic() > deadline:
-            raise TimeoutError
+            raise TooMuch
     return b"".join(chunks)
 
 

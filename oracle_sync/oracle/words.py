@@ -14,11 +14,12 @@ Clean = Callable[[object], str]
 def root_reason(error: BaseException) -> object:
     """Return the innermost reason: requests wraps urllib3, which wraps the system's error."""
     reason = error
-    while True:
-        inner = getattr(reason, "reason", None) or (reason.args[0] if reason.args else None)
-        if not isinstance(inner, BaseException):
-            break
-        reason = inner
+    while inner := [
+        one
+        for one in (getattr(reason, "reason", None), *reason.args)
+        if isinstance(one, BaseException)
+    ]:
+        reason = inner[0]
     # urllib3 writes "HTTPConnection(...): Failed to ...", and the object says nothing.
     text = re.sub(r"^\S*?(?:\([^)]*\)|object at 0x[0-9a-f]+>?)[,:] ?", "", str(reason))
     return text or type(reason).__name__

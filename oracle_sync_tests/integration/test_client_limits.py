@@ -3,54 +3,112 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import threading
+import time
 import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from oracle_sync.errors import (
-    BadAnswer,
-    SourceError,
-    TooSlow,
-)
+from oracle_sync.errors import BadAnswer, SourceError, TooSlow, Unavailable
 from oracle_sync.oracle.client import OracleClient
-from oracle_sync_tests.support.fetching import (
-    ANY,
-    failure,
-)
+from oracle_sync_tests.support.certificates import make_certificate, server_context
+from oracle_sync_tests.support.fetching import ANY, failure
+from oracle_sync_tests.support.raw_server import RawServer, sender
 from oracle_sync_tests.support.web import Handler, Web, client
 
+PAUSE = 0.2
+OK = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+PAGE = b'{"items": [], "hasMore": false}'
 
-@pytest.mark.parametrize("chunked", [False, True])
-def test_a_body_that_only_drips_is_given_up_too(chunked: bool) -> None:
-    stop = threading.Event()
+ENDLESS: dict[str, tuple[bytes, bytes]] = {
+    "status line": (b"HTTP/1.1 200 ", b"O"),
+    "header": (OK + b"X-Long: ", b"a"),
+    "headers": (OK, b"X-Many: a\r\n"),
+    "continue": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "headers of continue": (b"HTTP/1.1 100 Continue\r\n", b"X-Many: a\r\n"),
+    "body": (OK + b"Content-Length: 1000000000\r\n\r\n", b" "),
+    "body without a length": (OK + b"\r\n", b" "),
+    "chunks": (CHUNKED, b"1\r\n \r\n"),
+    "chunk size": (CHUNKED, b"0"),
+    "chunk extension": (CHUNKED + b"1;", b"a"),
+    "trailer": (CHUNKED + b"0\r\nX-Long: ", b"a"),
+    "trailers": (CHUNKED + b"0\r\n", b"X-Many: a\r\n"),
+    "error": (b"HTTP/1.1 400 Bad Request\r\n\r\n", b" "),
+}
+"""Answers that begin well and never end: a start, and the piece that is repeated."""
 
-    def answer(handler: Handler) -> None:
-        handler.send_response(200)
-        if chunked:
-            handler.send_header("Transfer-Encoding", "chunked")
-        else:
-            handler.send_header("Content-Length", "100000")
-        handler.end_headers()
-        while not stop.wait(0.2):
-            handler.wfile.write(b"1\r\n \r\n" if chunked else b" ")
-            handler.wfile.flush()
 
-    with Web(answer) as web:
-        outcome: list[BaseException] = []
+def outcome(source: OracleClient, seconds: float) -> BaseException | None:
+    """Return what a fetch ends in; None if it has not ended in so many seconds."""
+    errors: list[BaseException] = []
 
-        def ask() -> None:
-            try:
-                client(web.url, timeout=1, retry_seconds=0).fetch(ANY)
-            except BaseException as error:
-                outcome.append(error)
+    def fetch() -> None:
+        try:
+            source.fetch(ANY)
+        except BaseException as error:
+            errors.append(error)
 
-        asking = threading.Thread(target=ask, daemon=True)
-        asking.start()
-        asking.join(8)
-        stop.set()
-    assert [type(error) for error in outcome] == [TooSlow]
+    thread = threading.Thread(target=fetch, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return errors[0] if errors else None
+
+
+@pytest.mark.parametrize("part", ENDLESS)
+def test_an_answer_that_drips_is_abandoned_whichever_part_of_it_drips(part: str) -> None:
+    start, piece = ENDLESS[part]
+    with RawServer(sender(start, itertools.repeat(piece), PAUSE)) as server:
+        error = outcome(client(server.url, timeout=1, retry_seconds=0), seconds=8)
+    assert isinstance(error, TooSlow)
+    assert "2 s" in str(error)
+
+
+def test_an_answer_that_drips_over_tls_is_abandoned(tmp_path: Path) -> None:
+    certificate = make_certificate(tmp_path)
+    start, piece = ENDLESS["header"]
+    send = sender(start, itertools.repeat(piece), PAUSE)
+    with RawServer(send, tls=server_context(certificate)) as server:
+        source = client(server.url, timeout=1, retry_seconds=0, ca_bundle=str(certificate))
+        assert isinstance(outcome(source, seconds=8), TooSlow)
+
+
+def test_a_proxy_that_drips_is_abandoned(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, piece = ENDLESS["header"]
+    with RawServer(sender(start, itertools.repeat(piece), PAUSE)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        source = client("https://pod.example.com", timeout=1, retry_seconds=0)
+        assert isinstance(outcome(source, seconds=30), Unavailable)
+
+
+@pytest.mark.parametrize("part", ENDLESS)
+def test_an_answer_that_floods_is_abandoned_whichever_part_of_it_floods(part: str) -> None:
+    start, piece = ENDLESS[part]
+    flood = itertools.repeat(piece * 10_000)
+    with RawServer(sender(start, flood)) as server:
+        error = outcome(client(server.url, timeout=5, retry_seconds=0), seconds=15)
+    assert isinstance(error, BadAnswer | Unavailable)
+
+
+def test_an_answer_in_pieces_that_ends_in_time_is_read_and_the_next_one_has_its_own_time() -> None:
+    head = OK + f"Content-Length: {len(PAGE)}\r\n\r\n".encode()
+    pieces = [head[:9], head[9:], PAGE[:7], PAGE[7:]]
+
+    def send(connection: Any) -> None:
+        for piece in pieces:
+            time.sleep(0.45)
+            connection.sendall(piece)
+
+    with RawServer(send, keep_alive=True) as server:
+        source = client(server.url, timeout=1, retry_seconds=0)
+        for _ in range(3):
+            assert source.fetch(ANY).items == []
+        assert len(server.requests) == 3
 
 
 def peak_of(source: OracleClient) -> tuple[SourceError, float]:

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
-import ssl
-import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from oracle_sync.errors import SettingError, Unavailable
+from oracle_sync_tests.support.certificates import make_certificate, server_context
 from oracle_sync_tests.support.faulty_pod import FaultyPod, FaultyServer
 from oracle_sync_tests.support.fetching import (
     ANY,
@@ -21,6 +17,7 @@ from oracle_sync_tests.support.fetching import (
     failure,
     in_seconds,
 )
+from oracle_sync_tests.support.raw_server import RawServer, sender
 from oracle_sync_tests.support.web import EMPTY_PAGE, Web, client
 
 
@@ -50,24 +47,10 @@ def test_a_closed_port_is_named_with_the_setting_to_check() -> None:
 
 
 def test_a_server_that_does_not_speak_http_is_unavailable() -> None:
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        while True:
-            try:
-                connection = listener.accept()[0]
-            except OSError:
-                return
-            with connection:
-                connection.recv(65_536)
-                connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
-
-    threading.Thread(target=serve, daemon=True).start()
-    try:
-        error = failure(client(f"http://127.0.0.1:{listener.getsockname()[1]}", retry_seconds=2))
-    finally:
-        listener.close()
+    with RawServer(sender(b"SSH-2.0-OpenSSH_9.2\r\n")) as server:
+        error = failure(client(server.url, retry_seconds=2))
     assert isinstance(error, Unavailable)
+    assert "SSH-2.0-OpenSSH_9.2" in str(error)
 
 
 @pytest.fixture
@@ -173,27 +156,12 @@ def test_a_ca_bundle_of_the_environment_that_does_not_exist_is_named(
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate for 127.0.0.1, and its key beside it."""
-    if shutil.which("openssl") is None:
-        pytest.skip("there is no openssl command to make a certificate with")
-    folder = tmp_path_factory.mktemp("tls")
-    command = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -batch"
-    extension = ["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"]
-    files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
-    subprocess.run(
-        ["openssl", *command.split(), *extension, *files],
-        check=True,
-        capture_output=True,
-        timeout=60,
-    )
-    return folder / "cert.pem"
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture
 def secure(certificate: Path) -> Iterator[Web]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, certificate.with_name("key.pem"))
-    with Web(lambda h: h.reply(EMPTY_PAGE), context) as web:
+    with Web(lambda h: h.reply(EMPTY_PAGE), server_context(certificate)) as web:
         yield web
 
 

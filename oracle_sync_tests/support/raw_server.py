@@ -1,0 +1,86 @@
+"""A server on loopback that sends the bytes a test says, and knows no HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterable
+from typing import Self
+
+Send = Callable[[socket.socket], object]
+
+
+class RawServer:
+    """Reads one request after the other, and lets `send` answer each.
+
+    A connection is closed after `send` unless `keep_alive`. All connections are cut at the end.
+    """
+
+    def __init__(
+        self, send: Send, *, keep_alive: bool = False, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._send = send
+        self._keep_alive = keep_alive
+        self._tls = tls
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self._connections: list[socket.socket] = []
+        self.requests: list[bytes] = []
+        """The head of each request."""
+
+    @property
+    def url(self) -> str:
+        scheme = "https" if self._tls else "http"
+        return f"{scheme}://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._accept, name="raw-server", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for connection in [self._listener, *self._connections]:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection = self._listener.accept()[0]
+                self._connections.append(connection)
+                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError), connection:
+            if self._tls:
+                connection = self._tls.wrap_socket(connection, server_side=True)
+            while head := _read_head(connection):
+                self.requests.append(head)
+                self._send(connection)
+                if not self._keep_alive:
+                    connection.shutdown(socket.SHUT_WR)
+                    return
+
+
+def _read_head(connection: socket.socket) -> bytes:
+    head = b""
+    while b"\r\n\r\n" not in head:
+        if not (piece := connection.recv(65_536)):
+            return b""
+        head += piece
+    return head
+
+
+def sender(start: bytes, endless: Iterable[bytes] = (), pause: float = 0.0) -> Send:
+    """Return an answer: a start, then pieces, with a pause after each."""
+    waiting = threading.Event()
+
+    def send(connection: socket.socket) -> None:
+        connection.sendall(start)
+        for piece in endless:
+            connection.sendall(piece)
+            if pause:
+                waiting.wait(pause)
+
+    return send
