@@ -1,8 +1,4 @@
-"""What tests need that start programs and look at them from outside.
-
-Belongs here: ports, waiting, ending processes, finding those left behind. Does not belong here:
-which programs.
-"""
+"""Start programs, wait for what they do, end them, and find those left behind."""
 
 from __future__ import annotations
 
@@ -18,21 +14,31 @@ from typing import Any
 import psutil
 
 MARK = "ORACLE_SYNC_TEST_MARK"
-"""Set in the environment of what a test starts, so that whatever stays behind is found."""
+"""Set in the environment of what a test starts, so that whatever stays behind can be found."""
+
+PATIENCE = 240.0
+"""Seconds that any one thing may take on a busy machine. It only passes when a test fails."""
 
 
 def free_port() -> int:
-    """A port of this machine that nobody has at the moment."""
+    """Return a port of this machine that nobody uses at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def until(seconds: float, what: str, found: Callable[[], Any], pause: float = 0.2) -> Any:
-    """Wait for something to be true, and give it."""
+def until(seconds: float, what: str, condition: Callable[[], Any], pause: float = 0.2) -> Any:
+    """Wait for a condition to hold, and return its value.
+
+    Args:
+        seconds: How long to wait before the test fails.
+        what: What is waited for, for the message of the failure.
+        condition: Called again and again until it returns something true.
+        pause: Seconds between two calls.
+    """
     deadline = time.monotonic() + seconds
     while True:
-        value = found()
+        value = condition()
         if value:
             return value
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
@@ -40,7 +46,7 @@ def until(seconds: float, what: str, found: Callable[[], Any], pause: float = 0.
 
 
 def family(pid: int) -> list[psutil.Process]:
-    """A process and all that it started, directly or not."""
+    """Return a process and its descendants."""
     try:
         root = psutil.Process(pid)
         return [root, *root.children(recursive=True)]
@@ -49,9 +55,9 @@ def family(pid: int) -> list[psutil.Process]:
 
 
 def kill_family(process: subprocess.Popen[Any]) -> None:
-    """End a process and all its own at once, as the end of a container does."""
+    """Kill a process and its descendants at once, as the end of a container does."""
     members = family(process.pid)
-    # The first one first: it must not see its children end, and tell of it.
+    # The first one first: it must not see its children end, and report it.
     for member in members:
         with contextlib.suppress(psutil.NoSuchProcess):
             member.kill()
@@ -60,7 +66,7 @@ def kill_family(process: subprocess.Popen[Any]) -> None:
 
 
 def stop(process: subprocess.Popen[Any], seconds: float, number: int = signal.SIGTERM) -> None:
-    """Ask a process to end; after `seconds` end it and all its own."""
+    """Ask a process to end; after `seconds` kill it and its descendants."""
     if process.poll() is None:
         process.send_signal(number)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -69,10 +75,10 @@ def stop(process: subprocess.Popen[Any], seconds: float, number: int = signal.SI
 
 
 def left_behind(mark: str) -> list[psutil.Process]:
-    """The processes that were started, directly or not, with a test's mark."""
-    found = []
+    """Return the processes that were started, directly or not, with a test's mark."""
+    processes = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if process.pid != os.getpid() and process.environ().get(MARK) == mark:
-                found.append(process)
-    return found
+                processes.append(process)
+    return processes

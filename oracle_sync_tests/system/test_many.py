@@ -1,8 +1,4 @@
-"""Twenty syncs in one `oracle-sync dev`, some of whose pods are dead or hang all the time.
-
-Belongs here: what only shows at scale: that all are served in time, and none delays another. Does
-not belong here: what the file may say, and that no sync meets another (`test_syncs.py`).
-"""
+"""Ten syncs in one `oracle-sync dev`, two of whose pods are dead or hang all the time."""
 
 from __future__ import annotations
 
@@ -11,7 +7,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -22,23 +18,16 @@ from oracle_sync.sandbox import Pod, SandboxServer
 from oracle_sync_tests.support import PROJECT
 from oracle_sync_tests.support.dev import Dev, running
 from oracle_sync_tests.support.harness import rows
-from oracle_sync_tests.support.processes import free_port, until
+from oracle_sync_tests.support.processes import PATIENCE, free_port, until
 
-pytestmark = [pytest.mark.xdist_group("many"), pytest.mark.timeout(480)]
+pytestmark = [pytest.mark.xdist_group("many"), pytest.mark.timeout(600)]
 
-DEAD = ["s00"]
-HANGING = ["s01"]
-LIVE = [f"s{number:02}" for number in range(len(DEAD) + len(HANGING), 20)]
+DEAD = "s00"
+HANGING = "s01"
+LIVE = [f"s{number:02}" for number in range(2, 10)]
 
 AT_ONCE = 2
 SENSOR_INTERVAL = 15
-LONGEST_GAP = 3 * SENSOR_INTERVAL
-"""Between two ticks of one sensor; Dagster itself looks every five seconds which ones are due."""
-
-FILL_SECONDS = 240
-"""A run is a process that takes about three seconds of a core before it asks for its first page."""
-
-NEWS_SECONDS = 90
 
 
 @dataclass
@@ -49,10 +38,11 @@ class Many:
     pods: dict[str, Pod]
 
     def behind(self) -> list[str]:
-        """The living syncs whose table is not what the pod holds."""
+        """Return the living syncs whose table is not what the pod holds."""
         return [name for name in LIVE if self.stored(name) != self.pods[name].snapshot()]
 
     def stored(self, name: str) -> dict[str, str | None] | None:
+        """Return the rows of a sync, or None before its first run."""
         try:
             return dict(
                 rows(
@@ -64,8 +54,8 @@ class Many:
             return None
 
     def ticks(self) -> dict[str, list[dict[str, Any]]]:
-        """The ticks of each sync's sensor, oldest first."""
-        told = self.dev.ask(
+        """Return the ticks of each sync's sensor, oldest first."""
+        sensors = self.dev.query(
             """{ sensorsOrError(repositorySelector: {
                    repositoryLocationName: "oracle_sync", repositoryName: "__repository__" }) {
                  ... on Sensors { results { name sensorState { ticks(limit: 100) {
@@ -73,60 +63,50 @@ class Many:
         )["sensorsOrError"]["results"]
         return {
             sensor["name"].rpartition("_")[2]: sensor["sensorState"]["ticks"][::-1]
-            for sensor in told
+            for sensor in sensors
         }
 
     def runs(self) -> list[dict[str, Any]]:
-        """Every run, with the name of its sync."""
-        runs = self.dev.ask(
+        """Return every run, with the name of its sync."""
+        runs = self.dev.query(
             """{ runsOrError { ... on Runs { results { jobName stats {
                    ... on RunStatsSnapshot { launchTime endTime } } } } } }"""
         )["runsOrError"]["results"]
         return [run | {"sync": run["jobName"].rpartition("_")[2]} for run in runs]
 
 
-@pytest.fixture(scope="module")
-def database(postgres_url: str) -> Iterator[str]:
-    name = f"many_{uuid.uuid4().hex[:12]}"
-    rows(postgres_url, f"CREATE DATABASE {name} TEMPLATE template0")
-    url, _, query = postgres_url.partition("?")
-    yield f"{url.rsplit('/', 1)[0]}/{name}{'?' if query else ''}{query}"
-    rows(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@pytest.fixture(scope="module")
-def many(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Many]:
-    folder = tmp_path_factory.mktemp("many")
+@pytest.fixture
+def many(empty_database_url: str, tmp_path: Path) -> Iterator[Many]:
+    """Start the pods, and a server with a sync for each."""
     settings = {
         "ORACLE_SYNC_SENSOR": "on",
         "ORACLE_SYNC_SENSOR_INTERVAL": str(SENSOR_INTERVAL),
         "ORACLE_SYNC_BATCH_SIZE": "100",
     }
-    _configure(folder)
+    _configure(tmp_path)
     with ExitStack() as stack:
         servers = {}
-        for number, name in enumerate([*HANGING, *LIVE]):
+        for number, name in enumerate([HANGING, *LIVE]):
             # Other seeds make other rows.
             pod = Pod(rows=100 + 10 * number, seed=number + 1, password=f"of-{name}")
             servers[name] = stack.enter_context(SandboxServer(pod))
-        for name in HANGING:
-            servers[name].pod.latency_ms = 600_000
+        servers[HANGING].pod.latency_ms = 600_000
         pods = {name: server.pod for name, server in servers.items()}
         urls = {name: server.url for name, server in servers.items()}
-        urls |= {name: f"http://127.0.0.1:{free_port()}" for name in DEAD}
-        (folder / "oracle_sync.toml").write_text(
+        urls[DEAD] = f"http://127.0.0.1:{free_port()}"
+        (tmp_path / "oracle_sync.toml").write_text(
             "".join(
                 f'[syncs.{name}]\nORACLE_BASE_URL = "{urls[name]}"\n'
                 f'ORACLE_USER = "sandbox"\nORACLE_PASSWORD = "of-{name}"\n'
-                for name in (*DEAD, *HANGING, *LIVE)
+                for name in (DEAD, HANGING, *LIVE)
             )
         )
-        dev = running(folder, pods[LIVE[0]], database, settings, uuid.uuid4().hex)
+        dev = running(tmp_path, pods[LIVE[0]], empty_database_url, settings, uuid.uuid4().hex)
         yield Many(stack.enter_context(dev), pods)
 
 
 def _configure(folder: Path) -> None:
-    """The project's own configuration of Dagster, with few runs at a time."""
+    """Write the project's own configuration of Dagster, with few runs at a time."""
     shutil.copyfile(PROJECT / "workspace.yaml", folder / "workspace.yaml")
     text = (PROJECT / "dagster.yaml").read_text()
     few = f"concurrency:\n  runs:\n    max_concurrent_runs: {AT_ONCE}\n"
@@ -135,34 +115,33 @@ def _configure(folder: Path) -> None:
 
 
 def test_all_fill_without_a_click_and_news_arrive_whoever_is_dead_or_hangs(many: Many) -> None:
-    until(FILL_SECONDS, "the end of all first runs", lambda: not many.behind(), pause=2)
-    for name in LIVE[::5]:
+    until(PATIENCE, "all first runs", lambda: not many.behind(), pause=2)
+    for name in LIVE[::4]:
         many.pods[name].add(7)
-    until(NEWS_SECONDS, "the new rows", lambda: not many.behind(), pause=2)
+    until(PATIENCE, "the new rows", lambda: not many.behind(), pause=2)
 
     runs = many.runs()
     assert {run["sync"] for run in runs} == set(LIVE)
     for name in LIVE:
         # Two where rows were added, and none that was asked for while another one waited.
-        assert len([run for run in runs if run["sync"] == name]) <= 1 + (name in LIVE[::5])
+        assert len([run for run in runs if run["sync"] == name]) <= 1 + (name in LIVE[::4])
     assert _most_at_once(runs) == AT_ONCE
 
     ticks = many.ticks()
     assert not [tick for each in ticks.values() for tick in each if tick["status"] == "FAILURE"]
-    for name in LIVE:
-        starts = [tick["timestamp"] for tick in ticks[name]]
-        gaps = [later - earlier for earlier, later in pairwise(starts)]
-        assert max(gaps) < LONGEST_GAP, f"{name}: {gaps}"
-    for names, told in [(DEAD, "failed"), (HANGING, "did not answer within")]:
-        for name in names:
-            reasons = [tick["skipReason"] for tick in ticks[name] if tick["status"] == "SKIPPED"]
-            assert reasons
-            assert all(told in reason for reason in reasons), reasons
+    for name, words in [(DEAD, "failed"), (HANGING, "did not answer within")]:
+        reasons = [tick["skipReason"] for tick in ticks[name] if tick["status"] == "SKIPPED"]
+        assert reasons
+        assert all(words in reason for reason in reasons), reasons
+    # While a tick waits for the hanging pod, the others have theirs.
+    others = [tick["timestamp"] for name in LIVE for tick in ticks[name]]
+    for tick in ticks[HANGING]:
+        if tick["endTimestamp"]:
+            assert [one for one in others if tick["timestamp"] < one < tick["endTimestamp"]]
 
 
 def _most_at_once(runs: list[dict[str, Any]]) -> int:
-    """How many runs were processes at the same moment."""
+    """Return how many runs were processes at the same moment."""
     moments = [(run["stats"]["launchTime"], 1) for run in runs if run["stats"]["launchTime"]]
     moments += [(run["stats"]["endTime"], -1) for run in runs if run["stats"]["endTime"]]
-    at_work = accumulate(change for _, change in sorted(moments))
-    return max(at_work)
+    return max(accumulate(change for _, change in sorted(moments)))
