@@ -23,7 +23,7 @@ bench: setup $(VENV)/peers/.done ## Ours beside dlt, Singer and others (ARGS="a 
 	@$(BIN)/python -m benchmarks.run --peers $(VENV)/peers/bin/python $(ARGS)
 
 test: setup ## All tests (ARGS="-k name" for some)
-	@$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n auto $(ARGS)
 
 lint: setup ## Lint, formatting, spelling, who imports whom, types
 	@$(BIN)/ruff check .

@@ -1,7 +1,4 @@
-"""Fixtures that many tests share: one PostgreSQL for the whole run, a fresh database for each test.
-
-Belongs here: what two or more test modules need. Does not belong here: fixtures of one module.
-"""
+"""Fixtures and order of all tests: one PostgreSQL for the whole run, a database for each test."""
 
 from __future__ import annotations
 
@@ -28,10 +25,10 @@ TEMPLATE = "oracle_sync_template"
 
 
 def _home() -> Path:
-    """The server's folder: the same in all xdist workers of a run, another one in each run.
+    """Return the server's folder: the same in all workers of a run, another one in each run.
 
-    Right under the temporary folder, since a socket's path may have 107 characters at most, and
-    since under root the server runs as another user, who can't look into pytest's own folders.
+    It is right under the temporary folder, since a socket's path may have 107 characters at most,
+    and since under root the server runs as another user, who can't look into pytest's own folders.
     """
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or f"p{os.getpid()}"
     return Path(tempfile.gettempdir()) / f"oracle_sync_tests-{run[:12]}"
@@ -66,7 +63,7 @@ def postgres_url() -> Iterator[str]:
 
 def _prepare(url: str) -> None:
     with _admin(url) as cursor:
-        # Nothing here has to outlive the machine.
+        # Nothing here has to survive the end of the machine.
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):
             cursor.execute(f"ALTER SYSTEM SET {setting} = off")
         cursor.execute("ALTER SYSTEM SET max_connections = 200")
@@ -110,20 +107,20 @@ def _fresh(url: str, template: str) -> Iterator[str]:
 
 @pytest.fixture
 def database_url(postgres_url: str) -> Iterator[str]:
-    """A database of this test's own, with the tables."""
+    """A database for this test, with the tables."""
     with _fresh(postgres_url, TEMPLATE) as url:
         yield url
 
 
 @pytest.fixture
 def empty_database_url(postgres_url: str) -> Iterator[str]:
-    """A database of this test's own, with nothing in it."""
+    """A database for this test, with nothing in it."""
     with _fresh(postgres_url, "template0") as url:
         yield url
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Tell the workers' folder to the process that started them, which tidies up at the end."""
+    """Remember which process started the workers: it tidies up at the end."""
     if "PYTEST_XDIST_WORKER" not in os.environ:
         config.stash[_RUN] = True
 
@@ -132,7 +129,7 @@ _RUN = pytest.StashKey[bool]()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Remove what a worker left that was killed: with workers gone nobody needs the server."""
+    """Remove the server that a killed worker left running."""
     if not config.stash.get(_RUN, False):
         return
     run = getattr(config.option, "testrunuid", None) or _xdist_run(config)
@@ -161,7 +158,26 @@ def _stop(home: Path) -> None:
         return
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many workers `-n auto` starts: system tests wait more than they compute."""
+    return min(3 * (os.cpu_count() or 1), 16)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with the room it is in, so that `-m unit` runs the fast ones."""
+    """Mark each test with the room it is in, so that `-m unit` runs the fast ones.
+
+    The tests that take longest come first, so that the others fill the gaps: those with the
+    longest timeouts, and then those that share a server.
+    """
     for item in items:
         item.add_marker(item.path.relative_to(Path(__file__).parent).parts[0])
+    items.sort(key=_duration, reverse=True)
+
+
+def _duration(item: pytest.Item) -> tuple[bool, int, bool]:
+    timeout = item.get_closest_marker("timeout")
+    return (
+        item.get_closest_marker("system") is not None,
+        timeout.args[0] if timeout else 0,
+        item.get_closest_marker("xdist_group") is not None,
+    )

@@ -38,7 +38,7 @@ def browser_page() -> Iterator[Page]:
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
         )
         page: Page = browser.new_page(viewport={"width": 1400, "height": 850})
-        page.set_default_timeout(PATIENCE * 1000 / 2)
+        page.set_default_timeout(PATIENCE * 1000)
         yield page
         browser.close()
 

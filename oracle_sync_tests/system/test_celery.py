@@ -38,7 +38,7 @@ REDIS = shutil.which("redis-server")
 pytestmark = [
     pytest.mark.skipif(REDIS is None, reason="there is no redis-server"),
     pytest.mark.xdist_group("celery"),
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(900),
 ]
 
 NAMES = ("emea", "apac")

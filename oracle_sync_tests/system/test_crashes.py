@@ -11,7 +11,7 @@ from oracle_sync.sandbox import Pod, SandboxServer
 from oracle_sync_tests.support.dev import Dev, running, settings_for
 from oracle_sync_tests.support.processes import PATIENCE, until
 
-pytestmark = [pytest.mark.xdist_group("crashes"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.xdist_group("crashes"), pytest.mark.timeout(900)]
 
 
 @pytest.mark.parametrize("victim", ["spawn_main", "api grpc"], ids=["run", "code server"])

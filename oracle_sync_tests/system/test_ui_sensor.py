@@ -16,7 +16,7 @@ from oracle_sync_tests.support.processes import PATIENCE, until
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-pytestmark = [pytest.mark.xdist_group("ui sensor"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.xdist_group("ui sensor"), pytest.mark.timeout(900)]
 
 
 @contextmanager
