@@ -208,11 +208,12 @@ def test_a_worker_cut_off_is_replaced_by_one_elsewhere_and_can_do_no_harm_when_i
     process = site.worker("one", ORACLE_RETRY_SECONDS="150")
     site.wait_for_offset(100)
     site.net.pull("one")
-    at = site.offset()
     other = site.worker("two", ORACLE_SYNC_LOCK_WAIT="90")
-    assert f"received={ROWS - at} refreshes=0" in output(other, 0, 100)
+    assert "refreshes=0" in output(other, 0, 100)
     assert table(site.url) == SOURCE
     before = rows(site.url, "SELECT current_offset, total_synced, epoch FROM sync_state")
+    # It continued where the first one stopped: no row was stored twice.
+    assert before[0][:2] == (ROWS, ROWS)
     site.net.plug("one")
     message = failure(process)
     assert "PostgreSQL failed" in message or "took over" in message
