@@ -14,7 +14,7 @@ from benchmarks.table import middle
 
 
 def told(results: Mapping[str, Any]) -> list[str]:
-    """A line for each bar that the run has the figures for."""
+    """Return a line for each bar that the run has the figures for."""
     return [f"{'met    ' if met else 'NOT MET'}  {words}" for met, words in _bars(results)]
 
 

@@ -21,7 +21,7 @@ PEER = "#d98c4a"
 
 
 def draw(results: dict[str, Any], target: Path) -> None:
-    """A panel of bars for each workload, in seconds."""
+    """Draw a panel of bars for each workload, in seconds."""
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 

@@ -85,7 +85,7 @@ class Databases:
         self._made: set[str] = set()
 
     def at(self, name: str) -> str:
-        """The URL of a database."""
+        """Return the URL of a database."""
         return self.url.replace("/postgres?", f"/{self._prefix}_{name}?")
 
     def make(self, name: str, like: str | None = None) -> str:
@@ -111,7 +111,7 @@ class Databases:
             self.drop(name)
 
     def query(self, name: str, statement: str) -> list[tuple[Any, ...]]:
-        """The rows of a query in a database, or none of a statement without."""
+        """Run a statement in a database, and return its rows, if it has any."""
         url = self.at(name) if name else self.url
         connection = psycopg2.connect(url, connect_timeout=10)
         try:
@@ -186,7 +186,7 @@ class Bench:
         return found
 
     def source(self, rows: int, added: int) -> Source:
-        """The server with so many rows, its pages made."""
+        """Return a server with so many rows and its pages prepared."""
         if (rows, added) not in self._sources:
             source = self._stack.enter_context(serving(rows))
             if added:
@@ -197,7 +197,7 @@ class Bench:
         return self._sources[rows, added]
 
     def template(self, rows: int) -> str:
-        """A database in which ours has synced so many rows."""
+        """Return the name of a database into which oracle-sync has read so many rows."""
         if rows not in self._templates:
             name = f"synced_{rows}"
             workload = Workload("", rows, repeats={"ours": 1})
@@ -279,7 +279,7 @@ class Bench:
 
 
 def rows_of(rows: int, added: int) -> dict[str, str | None]:
-    """What the server of so many rows serves."""
+    """Return the rows of a server that has so many."""
     from oracle_sync.sandbox import Pod
 
     pod = Pod(rows)
@@ -304,7 +304,7 @@ def _arguments() -> argparse.Namespace:
 def chosen(
     workload: Workload, scale: float, repeats: int | None, only: set[str] | None
 ) -> Workload:
-    """A workload as the arguments have it."""
+    """Return a workload as the arguments change it."""
     return replace(
         workload,
         rows=max(1, int((workload.rows - workload.added) * scale)) + workload.added,
@@ -318,7 +318,7 @@ def chosen(
 
 
 def machine() -> str:
-    """What the figures depend on."""
+    """Describe the machine, on which the figures depend."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (
         f"{os.cpu_count()} cores, {memory:.0f} GB, {platform.system()} {platform.machine()}, "

@@ -42,7 +42,7 @@ class Source:
                 self.page(offset, limit, total=False, packed=True)
 
     def page(self, offset: int, limit: int, *, total: bool, packed: bool) -> bytes:
-        """The whole answer, head and body."""
+        """Return a whole answer, head and body."""
         asked = (offset, min(limit, 499), total, packed)
         if asked not in self._answers:
             query = Query(offset, asked[1], PAIR, (("OptyId", False),), only_data=True, total=total)

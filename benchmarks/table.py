@@ -16,7 +16,7 @@ Runs = Sequence[Mapping[str, Any]]
 
 
 def middle(runs: Runs, figure: str) -> float | None:
-    """The median of a figure; None where a run failed, or does not have it."""
+    """Return the median of a figure, or None where a run failed or does not have it."""
     found = [run.get(figure) for run in runs]
     if not runs or any(run["status"] for run in runs):
         return None
@@ -25,7 +25,7 @@ def middle(runs: Runs, figure: str) -> float | None:
 
 
 def one(run: Mapping[str, Any]) -> str:
-    """A run in a line."""
+    """Describe a run in one line."""
     if run["status"]:
         return f"failed with status {run['status']}"
     lost = f", {run['lost']} rows lost" if "lost" in run else ""

@@ -168,6 +168,6 @@ WORKLOADS: Mapping[str, Workload] = {
 
 
 def command(contestant: Contestant, page: int, peers: Path) -> list[str]:
-    """The words to start it with."""
+    """Return the command that starts a contestant."""
     names = {"ours": sys.executable, "peers": str(peers), "page": str(page)}
     return [word.format_map(names) if "{" in word else word for word in contestant.command]

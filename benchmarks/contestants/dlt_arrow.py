@@ -26,7 +26,7 @@ TOGETHER = 40
 # dlt has types where it is installed, and is not for the project itself.
 @dlt.resource(name="opportunities", primary_key="OptyId")  # type: ignore[untyped-decorator,unused-ignore]
 def opportunities(page: int, threads: int) -> Iterator[Any]:
-    """The collection as Arrow tables."""
+    """Yield the collection as Arrow tables."""
     sessions = [session() for _ in range(threads)]
 
     def fetch(http: requests.Session, offset: int, **further: str) -> dict[str, Any]:

@@ -20,14 +20,14 @@ PARAMETERS: dict[str, str | int] = {
 
 
 def session() -> requests.Session:
-    """A signed-in session."""
+    """Return a session that signs in."""
     made = requests.Session()
     made.auth = (os.environ["ORACLE_USER"], os.environ["ORACLE_PASSWORD"])
     return made
 
 
 def address() -> str:
-    """The collection."""
+    """Return the URL of the collection."""
     return os.environ["ORACLE_BASE_URL"] + PATH
 
 

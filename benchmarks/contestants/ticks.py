@@ -24,7 +24,7 @@ TICKS, WARM_UP = 60, 5
 
 
 def sensor(stack: ExitStack, source: str, database: str) -> Callable[[], None]:
-    """A tick on one table."""
+    """Return a function that runs one tick of the sensor."""
     os.environ |= {"ORACLE_BASE_URL": source, "DATABASE_URL": database}
     home = stack.enter_context(instance(load()))
     resources = {"oracle": OracleResource(base_url=source), "db": DbResource(url=database)}

@@ -130,7 +130,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _family(pid: int) -> list[psutil.Process]:
-    """What Dagster has started, also after its own end."""
+    """Return the processes that Dagster has started, even after it has ended."""
     import psutil
 
     if not _POSIX:

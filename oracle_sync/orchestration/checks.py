@@ -29,7 +29,7 @@ _DESCRIPTIONS = {
 
 
 def specs(table: dg.AssetKey) -> list[dg.AssetCheckSpec]:
-    """The checks of a table."""
+    """Return the checks of a table."""
     return [
         dg.AssetCheckSpec(name, asset=table, description=text)
         for name, text in _DESCRIPTIONS.items()
@@ -39,7 +39,7 @@ def specs(table: dg.AssetKey) -> list[dg.AssetCheckSpec]:
 def results(
     table: dg.AssetKey, names: set[str], status: Status, seen: Probe
 ) -> Iterator[dg.AssetCheckResult]:
-    """The results of the checks named.
+    """Yield the results of the checks named.
 
     Args:
         table: whose they are.

@@ -61,7 +61,7 @@ def _tables_there(url: str) -> bool:
 
 
 def dagster_url(settings: Settings) -> str:
-    """The URL of Dagster's storage; makes the schema where it is ours to make."""
+    """Return the URL of Dagster's storage, and create its schema where that is up to us."""
     if settings.dagster_database_url:
         return settings.dagster_database_url
     url = url_of(settings)
@@ -99,5 +99,5 @@ def dagster_home(settings: Settings) -> Path:
 
 
 def instance(settings: Settings) -> DagsterInstance:
-    """The instance that the Dagster UI shows, for a run from the command line."""
+    """Return the instance that the Dagster UI shows, for a run from the command line."""
     return DagsterInstance.from_config(str(dagster_home(settings)))

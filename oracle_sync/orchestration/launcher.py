@@ -52,7 +52,7 @@ class SyncRunLauncher(DefaultRunLauncher):
         )
 
     def _by_process(self, run: DagsterRun) -> CheckRunHealthResult:
-        """The same for a run of this machine: its first event names its process."""
+        """Check a run on this machine by its process, which its first event names."""
         ended = CheckRunHealthResult(WorkerStatus.NOT_FOUND, "its process has ended")
         for entry in self._instance.all_logs(run.run_id, of_type=DagsterEventType.RUN_START):
             pid = entry.dagster_event.pid if entry.dagster_event else None

@@ -77,12 +77,12 @@ def build_operation_jobs(syncs: Sequence[Sync]) -> list[dg.JobDefinition]:
 
     @dg.job
     def reset_or_rewind() -> None:
-        """Sets the offset of a sync back: to 0, or to the one given. Demands a reason."""
+        """Set the offset of a sync back: to 0, or to the one given. Demands a reason."""
         move_offset()
 
     @dg.job
     def replay_rejected_items() -> None:
-        """Tries the rejected items of a sync again, after what refused them has been mended."""
+        """Try the rejected items of a sync again, once their cause is fixed."""
         replay_rejects()
 
     return [reset_or_rewind, replay_rejected_items]

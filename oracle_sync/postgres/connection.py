@@ -89,7 +89,7 @@ def connect(url: str, application: str = "oracle_sync") -> Connection:
 
 
 def in_schema(url: str, schema: str) -> str:
-    """The URL, with connections that find their tables in `schema`."""
+    """Return the URL whose connections find their tables in `schema`."""
     separator = "&" if "?" in url else "?"
     return f"{url}{separator}{urlencode({'options': f'-csearch_path={schema}'})}"
 
@@ -151,7 +151,7 @@ def passing(error: BaseException) -> bool:
 
 
 def translated(error: psycopg2.Error, url: str, doing: str) -> StoreError:
-    """The error of ours for one of psycopg2's."""
+    """Return our error for one of psycopg2's."""
     code = error.pgcode or ""
     words = clean(str(error).replace("\n", " "), secrets_of(url))
     # libpq gives no code for what the server says while connecting.
@@ -169,7 +169,7 @@ def translated(error: psycopg2.Error, url: str, doing: str) -> StoreError:
 def one(
     connection: Connection, statement: str, parameters: dict[str, Any]
 ) -> dict[str, Any] | None:
-    """The first row of a query, by column name."""
+    """Return the first row of a query, by column name."""
     rows = many(connection, statement, parameters)
     return rows[0] if rows else None
 

@@ -98,7 +98,7 @@ class Desk:
         )
 
     def tick(self, *syncs: Sync) -> list[str]:
-        """What a tick sends; the cursor stays for the next."""
+        """Return the messages that a tick sends. The next tick gets its cursor."""
         with dg.build_sensor_context(
             instance=self.instance, cursor=self.cursor, definitions=self.defs
         ) as context:
@@ -111,7 +111,7 @@ class Desk:
         return self.listener.take()
 
     def sync(self, job: str = JOB, **config: Any) -> str:
-        """A real run to its end; its id."""
+        """Run a sync to its end, and return the run's id."""
         given = {"batch_size": 50} | config
         return (
             self.defs.resolve_job_def(job)
@@ -127,7 +127,7 @@ class Desk:
         )
 
     def failing(self, **fault: Any) -> str:
-        """A run that fails at Oracle, and nothing after it."""
+        """Run a sync that fails at Oracle, with no fault after it."""
         self.server.pod.add_fault("status", times=None, **{"status": 400, "body": "bad q"} | fault)
         try:
             return self.sync()
@@ -137,7 +137,7 @@ class Desk:
     def made(
         self, status: dg.DagsterRunStatus, job: str = JOB, name: str = "", **tags: str
     ) -> dg.DagsterRun:
-        """A run as Dagster records it, though nothing runs."""
+        """Record a run in Dagster without running anything."""
         config = {"ops": {TABLE.path[-1]: {"config": {"sync_name": name}}}} if name else None
         run = self.instance.create_run_for_job(
             self.defs.get_repository_def().get_job(job),
@@ -160,7 +160,7 @@ class Desk:
 
 @dg.asset(deps=[TABLE])
 def something_else() -> None:
-    """An asset of the user's own, after ours, that always fails."""
+    """Fail always, as an asset of the user's after ours."""
     raise RuntimeError("nothing to do with us")
 
 

@@ -90,7 +90,7 @@ def values(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
 
 
 def failure(result: dg.ExecuteInProcessResult) -> Any:
-    """What the failed step said: description, metadata, allow_retries is not kept."""
+    """Return the failure of the step, with description and metadata."""
     assert not result.success
     [event] = [e for e in result.all_events if e.is_step_failure]
     data: Any = event.event_specific_data
@@ -99,7 +99,7 @@ def failure(result: dg.ExecuteInProcessResult) -> Any:
 
 
 def logged(result: dg.ExecuteInProcessResult, instance: dg.DagsterInstance) -> list[str]:
-    """What the asset itself said, as the UI shows it."""
+    """Return what the asset itself logged, as the UI shows it."""
     entries = instance.all_logs(result.run_id)
     return [entry.user_message for entry in entries if not entry.is_dagster_event]
 

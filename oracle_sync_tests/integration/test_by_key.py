@@ -41,7 +41,7 @@ def by_key(rows: int, **attributes: Any) -> ListSource:
 
 
 def on(count: int, act: Callable[[], object]) -> Hook:
-    """A hook that acts before the answer to the request of this number."""
+    """Return a hook that acts before the answer to the request with this number."""
 
     def hook(n: int, request: PageRequest) -> None:
         if n == count:
@@ -55,7 +55,7 @@ def keys(batches: list[Batch]) -> set[str]:
 
 
 def deep(source: ListSource) -> list[PageRequest]:
-    """Requests for which the server has to skip many rows."""
+    """Return the requests for which the server has to skip many rows."""
     return [request for request in source.asked if request.distance > 2 * NEAR]
 
 

@@ -81,7 +81,7 @@ def execute(
 
 @pytest.fixture
 def sync(execute: Callable[..., dg.ExecuteInProcessResult]) -> Execute:
-    """A run of the table; gives the checks that it carried."""
+    """Return a function that syncs, and returns the checks of its run."""
 
     def start(**config: Any) -> Results:
         return evaluations(execute(dg.AssetSelection.assets(TABLE), **config))
@@ -91,7 +91,7 @@ def sync(execute: Callable[..., dg.ExecuteInProcessResult]) -> Execute:
 
 @pytest.fixture
 def look(execute: Callable[..., dg.ExecuteInProcessResult]) -> Execute:
-    """Checks alone, without a sync."""
+    """Return a function that runs checks without a sync."""
 
     def start(*names: str, **config: Any) -> Results:
         keys = [dg.AssetCheckKey(TABLE, name) for name in names or ALL]

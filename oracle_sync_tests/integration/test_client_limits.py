@@ -112,7 +112,7 @@ def test_an_answer_in_pieces_that_ends_in_time_is_read_and_the_next_one_has_its_
 
 
 def peak_of(source: OracleClient) -> tuple[SourceError, float]:
-    """The error, and the most memory in MB that Python took meanwhile."""
+    """Return the error of a request, and the peak of Python's memory in MB."""
     tracemalloc.start()
     try:
         error = failure(source)

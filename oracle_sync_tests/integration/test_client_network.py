@@ -66,7 +66,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 @pytest.fixture
 def proxy() -> Iterator[Web]:
-    """A proxy that lets nothing through and keeps a record."""
+    """Run a proxy that lets nothing through and keeps a record."""
     with Web(lambda h: h.reply(b"", 403)) as web:
         yield web
 

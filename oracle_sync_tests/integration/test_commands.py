@@ -43,7 +43,7 @@ def command() -> Command:
 
 @pytest.fixture
 def synced(monkeypatch: pytest.MonkeyPatch, database_url: str) -> str:
-    """A database of 12 rows that the settings lead to."""
+    """Fill the database of the settings with 12 rows."""
     run(database_url, ListSource(12), DEFAULT_SYNC_NAME)
     monkeypatch.setenv("DATABASE_URL", database_url)
     return database_url
@@ -97,7 +97,7 @@ def test_the_status_for_programs_keeps_its_names(command: Command, synced: str) 
 
 @pytest.fixture
 def pod(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Iterator[Pod]:
-    """A pod and a database that the settings lead to."""
+    """Run the pod of the settings, which also name a database."""
     with SandboxServer(Pod(rows=20)) as server:
         user, password = server.auth
         monkeypatch.setenv("ORACLE_BASE_URL", server.url)

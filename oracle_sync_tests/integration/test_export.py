@@ -76,7 +76,7 @@ def filled(database_url: str) -> str:
 
 @pytest.fixture
 def large(database_url: str) -> str:
-    """A table that is far from read when the first rows are written."""
+    """Fill a table that is far from read when the first rows are written."""
     rows(
         database_url,
         "INSERT INTO minimal_opportunities (opportunity_id, opportunity_number, synced_at) "

@@ -117,7 +117,7 @@ def go(url: str, server: FaultyServer, **options: Any) -> Summary:
 
 
 def equal(url: str, server: FaultyServer) -> None:
-    """The table is the source, and the state says so."""
+    """Assert that the table equals the source, and that the state says so."""
     assert table(url) == server.pod.snapshot()
     assert state(url, "current_offset, is_complete, doubt, refreshing") == (
         len(server.pod),

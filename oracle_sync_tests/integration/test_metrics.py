@@ -196,7 +196,7 @@ def test_a_database_that_is_down_is_told_once_and_told_when_it_is_back(database_
 
 @contextmanager
 def silent() -> Iterator[int]:
-    """A port that accepts connections and never says a word."""
+    """Open a port that accepts connections and never answers."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(50)

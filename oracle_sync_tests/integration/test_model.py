@@ -455,7 +455,7 @@ class Machine(RuleBasedStateMachine):
         store.finish_refresh = finishing  # type: ignore[method-assign]
 
     def judge(self, done: Summary, begun: int, refreshed: list[int]) -> None:
-        """What a run that succeeded has to have reached."""
+        """Assert what a run that succeeded has to have reached."""
         (doubt,) = self.sql("SELECT doubt FROM sync_state WHERE sync_name = %s", self.name)[0]
         assert done.offset_after == self.state()[0]
         if doubt is not None:

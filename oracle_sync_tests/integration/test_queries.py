@@ -48,7 +48,7 @@ def filled(database_url: str) -> str:
 
 
 def answers(url: str, about: str) -> list[dict[str, Any]]:
-    """What the one query that reads a table first gives."""
+    """Return the rows of the one query that reads a table first."""
     [query] = [query for query in QUERIES if re.search(rf"(?m)^FROM {about}$", query)]
     connection = psycopg2.connect(url, cursor_factory=psycopg2.extras.RealDictCursor)
     try:

@@ -21,7 +21,7 @@ NAME = DEFAULT_SYNC_NAME
 
 
 def with_two_rejects(url: str) -> ListSource:
-    """A synced source of 20 rows, two of which could not be stored."""
+    """Sync a source of 20 rows, two of which cannot be stored."""
     source = ListSource(20)
     for position in (3, 12):
         key = source.keys[position]

@@ -110,7 +110,7 @@ class Desk:
         return self.instance.add_instigator_state(state)
 
     def skip(self) -> str:
-        """What a tick that asks for nothing says."""
+        """Return why a tick asks for no run."""
         data = self.tick()
         assert not data.run_requests
         assert data.skip_message
@@ -137,7 +137,7 @@ class Desk:
     def made(
         self, status: dg.DagsterRunStatus, job: str = JOB, tags: dict[str, str] | None = None
     ) -> dg.DagsterRun:
-        """A run as Dagster records it, though nothing runs."""
+        """Record a run in Dagster without running anything."""
         definition = self.defs.get_repository_def().get_job(job)
         run = self.instance.create_run_for_job(
             definition,

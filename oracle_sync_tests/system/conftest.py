@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def module_database_url(postgres_url: str) -> Iterator[str]:
-    """An empty database for all tests of a module."""
+    """Create an empty database for all tests of a module."""
     # The name shows in the pictures.
     name = "crm" if PICTURES else f"m_{uuid.uuid4().hex[:16]}"
     rows(postgres_url, f"CREATE DATABASE {name} TEMPLATE template0")
@@ -30,7 +30,7 @@ def module_database_url(postgres_url: str) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def dev(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
-    """`oracle-sync dev` with a pod of 1480 rows."""
+    """Run `oracle-sync dev` with a pod of 1480 rows."""
     mark = uuid.uuid4().hex
     with SandboxServer(Pod(rows=1480, password=f"hidden-{mark}")) as server:
         folder = tmp_path_factory.mktemp("dev")
@@ -41,6 +41,6 @@ def dev(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> I
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
-    """A page of a browser."""
+    """Open a page of a browser."""
     with browser_page() as opened:
         yield opened

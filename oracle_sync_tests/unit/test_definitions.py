@@ -33,7 +33,7 @@ COMMANDS = ["-W", "ignore:Function `.*command` is superseded"]
 
 
 def environment(folder: Path, **further: str) -> dict[str, str]:
-    """An environment without any setting of this project, and with a Dagster home of its own."""
+    """Return an environment without settings of this project, and with a new Dagster home."""
     ours = {name for s in SETTINGS for name in (s.name, f"{s.name}_FILE")} | {"DAGSTER_HOME"}
     kept = {name: value for name, value in os.environ.items() if name not in ours}
     home = folder / "home"

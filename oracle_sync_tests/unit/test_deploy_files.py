@@ -51,14 +51,14 @@ OTHERS = {
 
 
 def pinned(package: str) -> str:
-    """The version of a package that the tests run with."""
+    """Return the version of a package that the tests run with."""
     found = re.search(rf"(?m)^{package}==(\S+)$", (PROJECT / "constraints.txt").read_text())
     assert found, package
     return found[1]
 
 
 def unit(path: Path) -> dict[str, list[str]]:
-    """The settings of a unit's section Service; a name may come several times."""
+    """Return the settings of a unit's section Service, in which a name may repeat."""
     section = path.read_text().partition("[Service]")[2].partition("\n[")[0]
     found: dict[str, list[str]] = {}
     for line in section.splitlines():
@@ -199,7 +199,7 @@ def test_the_script_makes_each_secret_and_leaves_alone_what_is_there(tmp_path: P
 
 
 def copied() -> list[tuple[list[str], str]]:
-    """What each COPY of the project's own files takes, and where to."""
+    """Return the sources and the target of each COPY of the project's files."""
     found = [line.split()[1:] for line in DOCKERFILE.splitlines() if line.startswith("COPY ")]
     return [(words[:-1], words[-1]) for words in found if not words[0].startswith("--from")]
 

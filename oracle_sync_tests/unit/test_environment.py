@@ -23,7 +23,7 @@ EXPOSED = "Other users of this machine"
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty current folder, and an environment of its own without any setting of ours."""
+    """Change to an empty folder, and remove our settings from the environment."""
     names = {name for setting in SETTINGS for name in setting.names}
     kept = {name: text for name, text in os.environ.items() if name not in names}
     monkeypatch.setattr(os, "environ", kept)

@@ -49,7 +49,7 @@ def process() -> Iterator[subprocess.Popen[bytes]]:
 def told(
     launcher: SyncRunLauncher, tags: dict[str, str], pid: int | None, at: float | None = None
 ) -> WorkerStatus:
-    """The answer for a run with such tags that said its process when it started."""
+    """Return the status of a run with such tags, which named its process when it started."""
     instance = launcher._instance
     run = instance.create_run_for_job(nothing, tags=tags, status=dg.DagsterRunStatus.STARTED)
     event = DagsterEvent(dg.DagsterEventType.RUN_START.value, job_name="nothing", pid=pid)
@@ -58,7 +58,7 @@ def told(
 
 
 def served_at(folder: Path) -> dict[str, str]:
-    """The tags of a run whose code server had a socket that nobody listens on any more."""
+    """Return the tags of a run whose code server's socket nobody listens on any more."""
     return {GRPC_INFO_TAG: json.dumps({"host": "localhost", "socket": str(folder / "gone")})}
 
 

@@ -36,7 +36,7 @@ class FrameIOManager(dg.IOManager):
         )
 
     def load_input(self, context: dg.InputContext) -> Any:
-        """The table of the asset that the input names, one row for each opportunity.
+        """Return the table of the asset that the input names, one row for each opportunity.
 
         Raises:
             StoreError, SettingError: if it can't be read.
