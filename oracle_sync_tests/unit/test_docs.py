@@ -12,6 +12,8 @@ from oracle_sync.cli.main import cli
 from oracle_sync_tests.support import PROJECT, settings_documents
 
 README = (PROJECT / "README.md").read_text()
+CONTRIBUTING = (PROJECT / "CONTRIBUTING.md").read_text()
+QUESTIONS = re.findall(r"(?m)^\| (.+\?) \| `([^`]+)` in `([^`]+)` \|$", CONTRIBUTING)
 
 
 def test_the_readme_and_the_example_say_of_each_setting_what_its_declaration_says() -> None:
@@ -49,3 +51,24 @@ def test_modules_named_in_the_guarantees_exist() -> None:
     named = set(re.findall(r"`(test_\w+\.py)`", text))
     assert named
     assert named <= {path.name for path in (PROJECT / "oracle_sync_tests").rglob("test_*.py")}
+
+
+def test_the_map_for_strangers_answers_ten_questions() -> None:
+    assert len(QUESTIONS) == 10
+
+
+@pytest.mark.parametrize(("name", "path"), [answer for _, *answer in QUESTIONS])
+def test_what_the_map_for_strangers_names_is_in_the_file_it_names(name: str, path: str) -> None:
+    text = (PROJECT / path).read_text()
+    definition = re.escape(name) if name.startswith("[") else rf"(def|class|-- name:) {name}\b"
+    assert re.search(rf"(?m)^{definition}", text), f"{name} is not in {path}"
+
+
+@pytest.mark.parametrize("package", ["oracle_sync", "oracle_sync_tests"])
+def test_the_layout_lists_each_room_and_no_other(package: str) -> None:
+    block = CONTRIBUTING.partition(f"\n{package}/\n")[2]
+    rooms = re.match(r"(?:  .*\n)+", block)
+    assert rooms
+    listed = set(re.findall(r"(?m)^  (\w+)/", rooms[0]))
+    folders = {path.parent.name for path in (PROJECT / package).glob("*/__init__.py")}
+    assert listed == folders
