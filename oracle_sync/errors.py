@@ -205,6 +205,29 @@ class OnlyRejects(SyncError):
 class RemovalHeld(SyncError):
     """A full refresh would have removed more rows than the limit allows, so it removed none."""
 
+    advice = (
+        "If they are really gone, confirm with oracle-sync sync --removal-limit 100 (in the "
+        "Launchpad removal_limit: 100); if not, look at ORACLE_FINDER and the user's role, which "
+        "may see less than before."
+    )
+
+
+def removal_held(rows: int, table: str) -> RemovalHeld:
+    """Return the error for rows that stay in a table until their removal is confirmed."""
+    return RemovalHeld(
+        f"The last full refresh did not meet {rows} rows of {table}. They are too many to be "
+        "removed without a word, so all of them are still there."
+    )
+
+
+def unknown_sync(name: str, others: Sequence[str], table: str) -> SettingError:
+    """Return the error for a name that is new although other syncs share its table."""
+    return SettingError(
+        f"No sync is named '{clean(name, limit=100)}'. {table} belongs to {', '.join(others)}; a "
+        "new name would claim every row that it sees. Nothing was changed.",
+        "Correct the name; or create it on purpose, with --new-sync or new_sync: true.",
+    )
+
 
 class StoreError(SyncError):
     """The database did not do what was asked, or could not be reached."""

@@ -12,7 +12,7 @@ import click
 from oracle_sync import __version__
 from oracle_sync.cli.check import check
 from oracle_sync.cli.data import export, metrics
-from oracle_sync.cli.moves import replay, reset, rewind
+from oracle_sync.cli.moves import forget, replay, reset, rewind
 from oracle_sync.cli.options import fail, sync_name_option
 from oracle_sync.cli.servers import demo, dev, sandbox
 from oracle_sync.cli.state import history, status
@@ -57,15 +57,17 @@ def cli(context: click.Context) -> None:
 @cli.command()
 @click.argument("batch_size", type=click.IntRange(BATCH_SIZE.low, BATCH_SIZE.high), required=False)
 @sync_name_option
+@click.option("--new-sync", is_flag=True, help="Create the name given by --sync-name.")
 @click.option("--full-refresh", is_flag=True, help="Walk from 0; move rows that are gone away.")
 @click.option(
     "--removal-limit",
     type=click.IntRange(PERCENT.low, PERCENT.high),
-    help="Percent of the table that a full refresh may remove; 100 confirms.",
+    help="Percent of the table that a full refresh, or a removal held back, may remove.",
 )
 def sync(
     batch_size: int | None = None,
     sync_name: str | None = None,
+    new_sync: bool = False,
     full_refresh: bool = False,
     removal_limit: int | None = None,
 ) -> None:
@@ -78,13 +80,17 @@ def sync(
         wanted,
         batch_size=batch_size,
         sync_name=sync_name or wanted.name,
+        new_sync=new_sync,
         full_refresh=full_refresh,
         removal_limit=removal_limit,
     )
     sys.exit(launch.run(show_progress))
 
 
-for command in (status, history, reset, rewind, replay, check, export, metrics, dev, sandbox, demo):
+for command in (
+    *(status, history, reset, rewind, replay, forget),
+    *(check, export, metrics, dev, sandbox, demo),
+):
     cli.add_command(command)
 
 

@@ -1,4 +1,4 @@
-"""The commands that change what is stored, other than by a sync: `reset`, `rewind`, `replay`."""
+"""The commands that change what is stored, other than by a sync."""
 
 from __future__ import annotations
 
@@ -45,3 +45,15 @@ def replay(sync_name: str | None) -> None:
     click.echo(f"Replayed rejected items of '{name}': {done.sentence()}")
     for refused in done.refused[:20]:
         click.echo(f"   {refused}")
+
+
+@click.command()
+@click.argument("name")
+def forget(name: str) -> None:
+    """Remove the sync NAME: its offset, rejected items and claims. The rows stay."""
+    from oracle_sync.operations.moves import forget as operation
+    from oracle_sync.postgres.reader import whoami
+
+    database, _ = existing(name)
+    claimed = operation(database, name, whoami())
+    click.echo(f"Forgot '{name}'. It had claimed {claimed} rows, which stay in the table.")

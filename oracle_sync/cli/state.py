@@ -10,7 +10,7 @@ import click
 
 from oracle_sync.cli.options import existing, sync_name_option
 from oracle_sync.config.syncs import declared
-from oracle_sync.errors import NothingSynced
+from oracle_sync.errors import NothingSynced, removal_held
 
 if TYPE_CHECKING:
     from oracle_sync.postgres.status import Status
@@ -82,6 +82,8 @@ def _text(status: Status) -> str:
         lines.append("Full refresh: not finished; the next sync continues it")
     if state.doubt:
         lines.append(f"Full refresh due: {state.doubt}")
+    if state.removal_held:
+        lines.append(f"Removal held: {removal_held(state.removal_held, status.table).sentence()}")
     if status.removed:
         lines.append(f"Removed from Oracle: {_count(status.removed, 'row')}, kept aside")
     if status.rejected:

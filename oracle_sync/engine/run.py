@@ -13,7 +13,7 @@ from oracle_sync.engine.pager import Pager
 from oracle_sync.engine.rows import Batch
 from oracle_sync.engine.source import PageRequest, Source
 from oracle_sync.engine.store import Store, Written
-from oracle_sync.errors import OnlyRejects, RowsMoved, SyncError
+from oracle_sync.errors import OnlyRejects, RowsMoved, SyncError, removal_held
 
 MAX_REFRESHES = 3
 """Full refreshes that one run tries while the collection keeps moving under it."""
@@ -27,6 +27,10 @@ class Options:
     concurrency: int = 4
     full_refresh: bool = False
     removal_limit: int = 10
+    confirm_removal: bool = False
+    """Carry out a removal that is held back, within the limit."""
+    fields: str | None = None
+    """The attributes that rows are to be filled with, sorted; None: as they are."""
 
 
 @dataclass
@@ -51,6 +55,7 @@ class Summary:
     expected: int | None = None
     refreshing: bool = False
     complete: bool = False
+    removal_held: int = 0
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -84,6 +89,13 @@ def run_sync(
     return run.summary
 
 
+def changed_fields(filled: set[str], asked: set[str]) -> str:
+    """Return in words how the fields asked for differ from those that rows were filled with."""
+    added = [f"+{name}" for name in sorted(asked - filled)]
+    dropped = [f"-{name}" for name in sorted(filled - asked)]
+    return f"the fields asked for have changed: {', '.join(added + dropped)}"
+
+
 class _Run:
     def __init__(self, source: Source, store: Store, options: Options, report: Report) -> None:
         self._source = source
@@ -97,8 +109,10 @@ class _Run:
     def to_the_end(self) -> None:
         """Walk; refresh where asked for, or where it turns out that rows have moved."""
         store, summary = self._store, self.summary
-        if self._options.full_refresh and not store.state.refreshing:
-            self._refresh("asked for")
+        self._heed_fields()
+        confirming = self._options.confirm_removal and store.state.removal_held
+        if (self._options.full_refresh or confirming) and not store.state.refreshing:
+            self._refresh("to remove the rows that were held" if confirming else "asked for")
         while True:
             self._walk()
             if store.state.refreshing:
@@ -141,11 +155,29 @@ class _Run:
                 f"{summary.rejected} items could not be stored and were set aside in "
                 "rejected_items, with the reason."
             )
+        held = self._store.state.removal_held
+        if held:
+            summary.removal_held = held
+            error = removal_held(held, self._source.collection.table)
+            summary.warnings.append(error.sentence())
         self._store.note(total=summary.expected)
 
-    def _refresh(self, reason: str) -> None:
+    def _heed_fields(self) -> None:
+        """Refresh where the rows were filled with other fields than are asked for now."""
+        asked, state = self._options.fields, self._store.state
+        if asked is None or asked == state.fields:
+            return
+        collection = self._source.collection
+        script = {column.attribute for column in (collection.key, *collection.columns)}
+        filled = script if state.fields is None else set(state.fields.split(","))
+        if (state.offset == 0 and not state.refreshing) or filled == set(asked.split(",")):
+            self._store.ask_for(asked)
+        else:
+            self._refresh(changed_fields(filled, set(asked.split(","))), asked)
+
+    def _refresh(self, reason: str, fields: str | None = None) -> None:
         self.summary.refreshes += 1
-        self._store.begin_refresh(reason)
+        self._store.begin_refresh(reason, fields)
 
     def _walk(self) -> None:
         """Walk from the stored offset to the end; from the start again where rows have moved."""

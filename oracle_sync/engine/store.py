@@ -30,6 +30,11 @@ class State:
     last_success_at: dt.datetime | None = None
     last_error: str | None = None
     last_error_at: dt.datetime | None = None
+    removal_held: int | None = None
+    """Rows that the last full refresh did not meet, and that stay until that is confirmed."""
+    removal_held_at: dt.datetime | None = None
+    fields: str | None = None
+    """The attributes that the rows were filled with; None: those of the script."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +72,11 @@ class Store(Protocol):
     def adopt(self, anchor: str) -> None:
         """Take the row found before the offset as the anchor of a state that has none."""
 
-    def begin_refresh(self, reason: str) -> None:
-        """Return to offset 0, to note from there which rows are met."""
+    def ask_for(self, fields: str) -> None:
+        """Remember the fields that the rows are filled with, of a sync that has none yet."""
+
+    def begin_refresh(self, reason: str, fields: str | None = None) -> None:
+        """Return to offset 0, to note from there which rows are met, and fill these fields."""
 
     def finish_refresh(self, limit: int) -> int:
         """Move the rows away that were not met, if they are within `limit` percent."""

@@ -176,9 +176,9 @@ def _query(collection: Collection, columns: Sequence[str], sync_name: str | None
     """Return the query for the rows in the order of their ids."""
     rows = ""
     if sync_name is not None:
-        # A row without names was made by the script. It belongs to the only sync there is, if so.
+        # A row that no sync claims, such as one of the script's, may be any sync's.
         rows = """WHERE sync_names @> ARRAY[{sync}]::varchar[]
-            OR sync_names IS NULL AND (SELECT count(*) FROM sync_state) = 1"""
+            OR coalesce(cardinality(sync_names), 0) = 0"""
     text = f"SELECT {', '.join(columns)} FROM {collection.table} {rows} ORDER BY id"
     return sql.SQL(text).format(sync=sql.Literal(sync_name))
 

@@ -1,4 +1,4 @@
-"""Moving the offset of a sync back, by hand."""
+"""Moving the offset of a sync back by hand, and dropping a sync."""
 
 from __future__ import annotations
 
@@ -50,3 +50,16 @@ def move(
         before = writer.state.offset
         writer.move(offset, "rewind" if offset else "reset", reason)
     return Move(before, offset)
+
+
+def forget(database: Database, sync_name: str, holder: str) -> int:
+    """Remove a sync's state, rejected items and claims on rows; return how many it claimed.
+
+    Raises:
+        SettingError: if the sync name has no state.
+        Locked: if a run of this name is at work.
+        StoreError: if the database fails; then nothing is changed.
+    """
+    database.demand_known(sync_name)
+    with database.writer(sync_name, holder) as writer:
+        return writer.forget()

@@ -8,8 +8,9 @@ from typing import Any
 from oracle_sync.engine.exact_json import read_json
 from oracle_sync.engine.items import read_items
 from oracle_sync.engine.rows import Batch, Rows
-from oracle_sync.postgres.connection import many
+from oracle_sync.postgres.connection import many, one
 from oracle_sync.postgres.database import Database
+from oracle_sync.postgres.queries import query
 from oracle_sync.postgres.writer import Writer
 
 
@@ -38,8 +39,8 @@ class Replayed:
 def replay(database: Database, sync_name: str, holder: str) -> Replayed:
     """Store each open rejected item that can be stored now.
 
-    An item's `raw` may have been corrected by hand in the table. Where the table has the item's
-    row by now, the item is closed and the row is left as it is, since it is newer.
+    An item's `raw` may have been corrected by hand in the table. Where the row of its key has
+    changed since the item was set aside, the item is closed and the row is left as it is.
 
     Raises:
         SettingError: if the sync name has no state.
@@ -54,23 +55,21 @@ def replay(database: Database, sync_name: str, holder: str) -> Replayed:
             read_items([read_json(item["raw"])], item["at_offset"], database.collection)
             for item in items
         ]
-        # Not the writer's `contains`: during an unfinished full refresh it answers for the rows
-        # that the refresh has met, and the others are newer than the items as well.
-        stored = _stored_keys(database, [key for rows in read for key in rows.keys])
         for item, rows in zip(items, read, strict=True):
-            _replay_one(writer, item, rows, stored, done)
+            newer = bool(rows.keys) and _row_is_newer(database, rows.keys[0], item["id"])
+            _replay_one(writer, item, rows, newer, done)
     return done
 
 
 def _replay_one(
-    writer: Writer, item: dict[str, Any], rows: Rows, stored: set[str], done: Replayed
+    writer: Writer, item: dict[str, Any], rows: Rows, row_is_newer: bool, done: Replayed
 ) -> None:
     if rows.rejects:
         done.refused.append(f"offset {item['at_offset']}: {rows.rejects[0].reason}")
         return
-    if rows.keys[0] in stored:
+    if row_is_newer:
         done.superseded += 1
-        writer.resolve(item["id"], "the table has its row by now")
+        writer.resolve(item["id"], "its row has changed since")
         return
     state = writer.state
     writer.commit(
@@ -85,21 +84,20 @@ def _replay_one(
             values=rows.values,
         )
     )
-    # After a kill before this line, the next replay finds the row and closes the item.
+    # After a kill before this line, the next replay finds a newer row and closes the item.
     writer.resolve(item["id"], "stored by a replay")
-    stored.add(rows.keys[0])
     done.stored += 1
 
 
-def _stored_keys(database: Database, keys: list[str]) -> set[str]:
-    c = database.collection
-    with database.connection("looking for rows") as connection:
-        found = many(
+def _row_is_newer(database: Database, key: str, item: int) -> bool:
+    """Return whether the row of a key has changed since an item was set aside."""
+    with database.connection("looking for a row") as connection:
+        found = one(
             connection,
-            f"SELECT {c.key.name} AS key FROM {c.table} WHERE {c.key.name} = ANY(%(keys)s)",
-            {"keys": keys},
+            query("row_is_newer", database.collection),
+            {"key": key, "item": item},
         )
-        return {row["key"] for row in found}
+        return found is not None
 
 
 def _open_items(database: Database, sync_name: str) -> list[dict[str, Any]]:

@@ -54,6 +54,11 @@ class OracleClient:
         return self._retries.count
 
     @property
+    def fields(self) -> str:
+        """Return the attributes that are asked for, in alphabetical order."""
+        return ",".join(sorted({name.strip() for name in self._settings.fields.split(",")}))
+
+    @property
     def by_key(self) -> bool:
         """See `Source.by_key`."""
         return self._settings.paging == "key"

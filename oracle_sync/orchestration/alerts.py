@@ -131,8 +131,9 @@ class _Tick:
         error = self._history.error(run) if run.status == runs.Status.FAILURE else None
         if error is not None:
             sync.fail(run.id, ended, self._words(error))
-        elif sync.outage is not None:
-            sync.succeed(run.id, ended, self._history.offset(run))
+        elif sync.outage is not None and not self._history.number(run, "removal_held"):
+            # Rows that are known to be too many are still there: nothing works again yet.
+            sync.succeed(run.id, ended, self._history.number(run, "offset_after"))
         return True
 
     def _words(self, error: SyncError) -> str:

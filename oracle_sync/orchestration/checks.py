@@ -10,12 +10,14 @@ from typing import Any
 import dagster as dg
 
 from oracle_sync.engine.probe import Probe
+from oracle_sync.errors import removal_held
 from oracle_sync.postgres.status import Status
 
 COUNT = "matches_oracle_count"
 ANCHOR = "anchor_stands"
 REJECTS = "nothing_rejected"
 OFFSET = "offset_agrees_with_table"
+OPEN = "nothing_left_open"
 
 ASKING = frozenset({COUNT, ANCHOR})
 """Those that need a request to Oracle when they run without a sync."""
@@ -25,6 +27,7 @@ _DESCRIPTIONS = {
     ANCHOR: "The last row stored is still where it was. If not, rows moved: a full refresh is due.",
     REJECTS: "No item waits in rejected_items for a fix and a replay.",
     OFFSET: "The table holds a row for each item that the offset counts.",
+    OPEN: "No full refresh is due or unfinished, and no removal waits for a confirmation.",
 }
 
 
@@ -52,6 +55,7 @@ def results(
         ANCHOR: lambda: _anchor(status, seen),
         REJECTS: lambda: _rejects(status),
         OFFSET: lambda: _offset(status),
+        OPEN: lambda: _open(status),
     }
     for name in sorted(names):
         passed, severity, text, metadata = made[name]()
@@ -130,3 +134,17 @@ def _offset(status: Status) -> _Result:
         # After a rewind, or until the full refresh that a shift calls for.
         text += " Those beyond the offset are looked at again, or moved away by a full refresh."
     return True, _WARN, text, metadata
+
+
+def _open(status: Status) -> _Result:
+    state = status.state
+    metadata = {"rows_held": state.removal_held or 0}
+    if state.removal_held:
+        return False, _ERROR, removal_held(state.removal_held, status.table).sentence(), metadata
+    if state.doubt:
+        text = f"A full refresh is due: {state.doubt}. The sensor asks for it, or start one."
+        return False, _ERROR, text, metadata
+    if state.refreshing:
+        text = f"A full refresh is not finished; it has reached offset {state.offset}."
+        return False, _WARN, text, metadata
+    return True, _WARN, "Nothing waits for a refresh or a confirmation.", metadata

@@ -59,6 +59,7 @@ def run_metadata(
         "retries": client.retries,
         "shifts": summary.shifts,
         "full_refreshes": summary.refreshes,
+        "removal_held": summary.removal_held,
         "seconds": float(round(summary.seconds, 3)),
         "rows_per_second": float(round(summary.rate, 1)),
         "sync_name": summary.sync_name,
@@ -88,6 +89,7 @@ def _state_table(status: Status) -> str:
         "is_complete": "yes" if state.complete else "no",
         "anchor": state.anchor,
         "full refresh due": state.doubt or "no",
+        "removal held back": state.removal_held or "no",
         "rows gone from Oracle": status.removed,
         "rejected items": status.rejected,
     }

@@ -9,6 +9,8 @@ from pydantic import Field
 from oracle_sync.config.settings import BATCH_SIZE, PERCENT, Settings
 from oracle_sync.config.syncs import Sync, checked_name
 from oracle_sync.engine.run import Options
+from oracle_sync.engine.store import State
+from oracle_sync.errors import SettingError
 from oracle_sync.orchestration.names import op_name
 
 
@@ -24,6 +26,13 @@ class SyncConfig(dg.Config):
         description=(
             "The row of sync_state to continue from: 1 to 100 characters. Default: the name of "
             "the asset's own sync."
+        ),
+    )
+    new_sync: bool = Field(
+        default=False,
+        description=(
+            "Create the sync_name: without this, a name that is new is refused where other syncs "
+            "share the table, since it would claim every row that it sees."
         ),
     )
     full_refresh: bool = Field(
@@ -47,8 +56,10 @@ def run_config(sync: Sync, values: Mapping[str, Any]) -> dict[str, Any]:
     return {"ops": {op_name(sync): {"config": dict(values)}}}
 
 
-def options_of(config: SyncConfig, settings: Settings) -> Options:
+def options_of(config: SyncConfig, settings: Settings, fields: str) -> Options:
     """Return the options of a run: its config, and the settings for what it leaves out.
+
+    A limit that is given without asking for a full refresh is for a removal that is held.
 
     Raises:
         SettingError: if a value is out of bounds.
@@ -60,6 +71,8 @@ def options_of(config: SyncConfig, settings: Settings) -> Options:
         concurrency=settings.concurrency,
         full_refresh=config.full_refresh,
         removal_limit=PERCENT.demand("removal_limit", limit),
+        confirm_removal=config.removal_limit is not None,
+        fields=fields,
     )
 
 
@@ -70,3 +83,18 @@ def sync_name_of(config: SyncConfig, sync: Sync) -> str:
         SettingError: if no row can have that name.
     """
     return sync.name if config.sync_name is None else checked_name(config.sync_name)
+
+
+def demand_use_of_limit(options: Options, state: State) -> None:
+    """See that a limit on removals that a run was given is for something.
+
+    Raises:
+        SettingError: if no full refresh is asked for, due or unfinished, and no removal is held.
+    """
+    refreshing = options.full_refresh or state.refreshing or state.doubt
+    if options.confirm_removal and not refreshing and not state.removal_held:
+        raise SettingError(
+            "The removal limit is for a full refresh, and none is asked for, due or held back; "
+            "nothing was changed.",
+            "Ask for one as well: --full-refresh, or full_refresh: true in the Launchpad.",
+        )

@@ -114,10 +114,10 @@ class RunHistory:
             if record.event_log_entry.dagster_event is not None:
                 yield record.event_log_entry.dagster_event
 
-    def offset(self, run: SyncRun) -> int | None:
-        """Return the offset that a run left; None where it does not say."""
+    def number(self, run: SyncRun, name: str) -> int | None:
+        """Return a number from the metadata that a run left; None where it does not say."""
         for event in self._events(run, Events.ASSET_MATERIALIZATION):
-            value = event.materialization.metadata.get("offset_after")
+            value = event.materialization.metadata.get(name)
             if event.step_key == run.step and value is not None and isinstance(value.value, int):
                 return value.value
         return None

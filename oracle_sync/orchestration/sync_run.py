@@ -6,7 +6,7 @@ from oracle_sync.config.settings import Settings
 from oracle_sync.engine.run import Report, Summary, run_sync
 from oracle_sync.oracle.client import OracleClient
 from oracle_sync.orchestration.progress import Progress, closing, opening
-from oracle_sync.orchestration.run_config import SyncConfig, options_of
+from oracle_sync.orchestration.run_config import SyncConfig, demand_use_of_limit, options_of
 from oracle_sync.postgres.database import Database
 from oracle_sync.postgres.reader import this_process
 
@@ -25,13 +25,15 @@ def run_table(
     Raises:
         SyncError: saying what happened, and what is stored.
     """
-    log, options = context.log, options_of(config, settings)
+    log, options = context.log, options_of(config, settings, client.fields)
     with database.writer(
         sync_name,
         this_process(context.run.run_id),
         wait=settings.lock_wait,
         on_wait=lambda who: log.info(f"Waiting for {who} to finish."),
+        new_sync=config.new_sync,
     ) as writer:
+        demand_use_of_limit(options, writer.state)
         log.info(opening(writer.state, options))
         summary = run_sync(client, writer, options, Progress(log.info, report))
     for warning in summary.warnings:

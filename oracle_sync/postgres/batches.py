@@ -76,7 +76,13 @@ def rejects_json(rejects: Sequence[Reject]) -> str:
     distinct = {hashlib.sha256(reject.raw.encode()).hexdigest(): reject for reject in rejects}
     return json.dumps(
         [
-            {"at_offset": r.offset, "raw": r.raw, "reason": r.reason, "digest": digest}
+            {
+                "at_offset": r.offset,
+                "raw": r.raw,
+                "reason": r.reason,
+                "digest": digest,
+                "key": r.key,
+            }
             for digest, r in distinct.items()
         ]
     )

@@ -164,8 +164,17 @@ class Database:
         *,
         wait: float = 0.0,
         on_wait: Callable[[str], None] = lambda _: None,
+        new_sync: bool = False,
     ) -> Writer:
         """Take the lock of a sync name; see `Writer`."""
         with self.connection("preparing the tables"):
             pass
-        return Writer(self.url, self.collection, sync_name, holder, wait=wait, on_wait=on_wait)
+        return Writer(
+            self.url,
+            self.collection,
+            sync_name,
+            holder,
+            wait=wait,
+            on_wait=on_wait,
+            new_sync=new_sync,
+        )

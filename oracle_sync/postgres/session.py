@@ -14,7 +14,14 @@ from psycopg2.extensions import connection as Connection
 
 from oracle_sync.config.collection import Collection
 from oracle_sync.engine.store import State
-from oracle_sync.errors import Fenced, Locked, StoreRefused, StoreUnavailable, SyncError
+from oracle_sync.errors import (
+    Fenced,
+    Locked,
+    StoreRefused,
+    StoreUnavailable,
+    SyncError,
+    unknown_sync,
+)
 from oracle_sync.postgres.connection import connect, errors, one, passing, translated
 from oracle_sync.postgres.queries import prepared, query
 from oracle_sync.postgres.reader import lock_holder, read_state
@@ -45,6 +52,7 @@ class Session:
         wait: float,
         retry_seconds: float,
         on_wait: Callable[[str], None],
+        new_sync: bool,
     ) -> None:
         self.url = url
         self._collection = collection
@@ -61,7 +69,7 @@ class Session:
             self._data = self._open()
             self._demand_sessions_of_their_own(self._lock, self._data)
             self._take_lock(self._lock, wait, on_wait)
-            self.entered = self._enter()
+            self.entered = self._enter(self._data, new_sync)
         except BaseException:
             self.close()
             raise
@@ -199,9 +207,21 @@ class Session:
                     reported = who
                 time.sleep(min(0.2, max(0.0, deadline - time.monotonic())))
 
-    def _enter(self) -> State:
-        with errors(self.url, "claiming the sync"):
-            return State(**self.one(self._data, query("claim_state")))
+    def _enter(self, data: Connection, new_sync: bool) -> State:
+        """Begin an epoch; create the state of a name that has none, if that is meant."""
+        with errors(self.url, "claiming the sync"), data, data.cursor() as cursor:
+            row = one(data, query("claim_state"), self.names)
+            if row is None:
+                cursor.execute(query("lock_names"))
+                cursor.execute(query("sync_names"))
+                others = [name for (name,) in cursor.fetchall()]
+                if others and not new_sync:
+                    raise unknown_sync(self.sync_name, others, self._collection.table)
+                if len(others) == 1:
+                    claim = query("claim_unclaimed", self._collection)
+                    cursor.execute(claim, {"owner": others[0]})
+                row = self.one(data, query("create_state"))
+        return State(**row)
 
     def _return(self) -> State:
         """Come back after the connection was lost, if nobody has taken over meanwhile."""

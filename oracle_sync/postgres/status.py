@@ -124,10 +124,8 @@ def status(connection: Connection, collection: Collection, sync_name: str) -> St
         connection,
         f"""
         SELECT count(*) AS rows,
-            CASE WHEN (SELECT count(*) FROM sync_state) = 1 THEN count(*)
-                ELSE count(*) FILTER (WHERE sync_names @> ARRAY[%(sync)s]::varchar[])
-            END AS own_rows
-        FROM {collection.table}
+            count(*) FILTER (WHERE {query("own_rows")}) AS own_rows
+        FROM {collection.table} t
         """,
         {"sync": sync_name},
     )

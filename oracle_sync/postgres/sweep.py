@@ -8,23 +8,29 @@ from typing import Any
 from psycopg2.extensions import cursor as Cursor
 
 from oracle_sync.config.collection import Collection
-from oracle_sync.errors import RemovalHeld
 from oracle_sync.postgres.queries import query
 
 ALWAYS_REMOVABLE = 10
-"""Rows that a full refresh may remove, whatever share of the table they are."""
+"""Rows that a full refresh may remove, whatever share of the table they are, unless none may."""
 
 
 @dataclass(frozen=True)
 class Swept:
-    """How many rows a sync had, how many of them were not met, and why they stayed if they did."""
+    """What became of the rows that a full refresh did not meet.
 
-    rows: int
-    unmet: int
-    held: RemovalHeld | None
+    `removed` of them moved away, and `left` stay for other syncs that see them; or, where `held`
+    is a number, so many were not met that none was touched.
+    """
+
+    removed: int = 0
+    left: int = 0
+    held: int | None = None
 
     def __str__(self) -> str:
-        return str(self.held or f"moved {self.unmet} of {self.rows} rows away")
+        if self.held is not None:
+            return f"{self.held} rows were not met and stay, since they are too many"
+        left = f"; {self.left} stay for other syncs" if self.left else ""
+        return f"moved {self.removed} rows away{left}"
 
 
 def sweep(cursor: Cursor, collection: Collection, parameters: dict[str, Any], limit: int) -> Swept:
@@ -34,29 +40,32 @@ def sweep(cursor: Cursor, collection: Collection, parameters: dict[str, Any], li
         cursor: of the transaction that ends the refresh.
         collection: whose table it is.
         parameters: `sync`, `walk` and `holder`.
-        limit: percent of this sync's rows that may go. 100 allows every one.
+        limit: percent of this sync's rows that may go. 100 allows every one, 0 none.
     """
     cursor.execute(query("before_sweep", collection))
     cursor.execute(query("count_unmet", collection), parameters)
     counts = cursor.fetchone()
     assert counts is not None
-    rows, unmet = counts
-    held = _held(rows, unmet, limit, collection)
-    if held is None:
-        for name in ("give_up_unmet", "remove_unmet") if unmet else ():
-            cursor.execute(query(name, collection), parameters)
-        cursor.execute(query("resolve_unmet_rejects"), parameters)
+    swept = _swept(cursor, collection, parameters, limit, *counts)
     cursor.execute(query("forget_marks"), parameters)
-    return Swept(rows, unmet, held)
+    return swept
 
 
-def _held(rows: int, unmet: int, limit: int, collection: Collection) -> RemovalHeld | None:
-    allowed = unmet <= max(ALWAYS_REMOVABLE, rows * limit // 100) and not unmet == rows > 0
-    if limit == 100 or allowed:
-        return None
-    return RemovalHeld(
-        f"The full refresh did not meet {unmet} of the {rows} rows in {collection.table}: more "
-        f"than {limit} percent, so none was removed.",
-        "If they are really gone, confirm with oracle-sync sync --full-refresh --removal-limit "
-        "100; if not, look at ORACLE_FINDER and the user's role, which may see less than before.",
-    )
+def _swept(
+    cursor: Cursor,
+    collection: Collection,
+    parameters: dict[str, Any],
+    limit: int,
+    rows: int,
+    unmet: int,
+) -> Swept:
+    most = max(ALWAYS_REMOVABLE, rows * limit // 100) if limit else 0
+    if limit < 100 and (unmet > most or unmet == rows > 0):
+        return Swept(held=unmet)
+    cursor.execute(query("resolve_unmet_rejects"), parameters)
+    if not unmet:
+        return Swept()
+    cursor.execute(query("give_up_unmet", collection), parameters)
+    left = cursor.rowcount
+    cursor.execute(query("remove_unmet", collection), parameters)
+    return Swept(cursor.rowcount, left)

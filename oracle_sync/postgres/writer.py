@@ -11,12 +11,12 @@ from psycopg2.extensions import connection as Connection
 from oracle_sync.config.collection import Collection
 from oracle_sync.engine.rows import Batch, Reject
 from oracle_sync.engine.store import State, Written
-from oracle_sync.errors import RemovalHeld, StoreRefused
+from oracle_sync.errors import StoreRefused, removal_held
 from oracle_sync.postgres.batches import commit_batch, commit_parameters, rejects_json
 from oracle_sync.postgres.queries import query
 from oracle_sync.postgres.reader import read_state, record
 from oracle_sync.postgres.session import Session
-from oracle_sync.postgres.sweep import sweep
+from oracle_sync.postgres.sweep import Swept, sweep
 
 
 class Writer:
@@ -36,11 +36,15 @@ class Writer:
         wait: float = 0.0,
         retry_seconds: float = 60.0,
         on_wait: Callable[[str], None] = lambda _: None,
+        new_sync: bool = False,
     ) -> None:
         """Take the lock, waiting for up to `wait` seconds; `on_wait` hears who has it.
 
+        `new_sync` says that the name may be new although other syncs share the table.
+
         Raises:
             Locked: if someone else still has it after that.
+            SettingError: if the name is new, and that is not meant.
             StoreError: if the database fails.
         """
         self._collection = collection
@@ -52,6 +56,7 @@ class Writer:
             wait=wait,
             retry_seconds=retry_seconds,
             on_wait=on_wait,
+            new_sync=new_sync,
         )
         self.state: State = self._session.entered
 
@@ -147,6 +152,27 @@ class Writer:
 
         session.attempt("noting how the run ended", work)
 
+    def forget(self) -> int:
+        """Remove the sync's state, and its claims on rows; return how many it claimed.
+
+        The rows stay. Those that no other sync claims belong to whichever refreshes next.
+        """
+        before, session = self.state, self._session
+
+        def work(connection: Connection) -> int:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(query("give_up_claims", self._collection), session.names)
+                claimed = cursor.rowcount
+                cursor.execute(query("forget_rejects"), session.names)
+                cursor.execute(query("forget_marks"), session.names)
+                record(connection, before, 0, "forget", session.holder, f"gave up {claimed} rows")
+                cursor.execute(query("forget_state"), self._fence() | session.names)
+                if cursor.rowcount != 1:
+                    raise session.fenced(read_state(connection, before.sync_name))
+            return claimed
+
+        return session.attempt("forgetting the sync", work)
+
     def adopt(self, anchor: str) -> None:
         """Take the row found before the offset as the anchor of a state that has none."""
         reason = "the offset had been set without the row before it"
@@ -168,9 +194,23 @@ class Writer:
         restarted = self.state.refreshing and offset == 0
         self._change(self._at(offset, walk=self.state.walk + restarted), action, reason)
 
-    def begin_refresh(self, reason: str) -> None:
-        """Begin a walk from offset 0, at whose end rows that were not met are moved away."""
-        after = self._at(0, refreshing=True, walk=self.state.walk + 1, doubt=None)
+    def ask_for(self, fields: str) -> None:
+        """Remember the fields that the rows are filled with, of a sync that has none yet."""
+        self._one("remembering the fields", "ask_for", **self._fence(), fields=fields)
+        self.state = replace(self.state, fields=fields)
+
+    def begin_refresh(self, reason: str, fields: str | None = None) -> None:
+        """Begin a walk from offset 0, at whose end rows that were not met are moved away.
+
+        `fields` are those that it fills the rows with; None: the same as before.
+        """
+        after = self._at(
+            0,
+            refreshing=True,
+            walk=self.state.walk + 1,
+            doubt=None,
+            fields=fields or self.state.fields,
+        )
         self._change(after, "refresh", reason)
 
     def finish_refresh(self, limit: int) -> int:
@@ -180,26 +220,27 @@ class Writer:
             limit: percent of this sync's rows that may go. 100 allows every one.
 
         Raises:
-            RemovalHeld: if more would go, or all; then nothing is removed, and the refresh ends.
+            RemovalHeld: if more would go, or all; then nothing is removed, the refresh ends, and
+                the state remembers how many are held.
         """
         before, session = self.state, self._session
-        after = replace(before, refreshing=False, complete=True)
 
-        def work(connection: Connection) -> int | RemovalHeld:
+        def work(connection: Connection) -> Swept:
             with connection, connection.cursor() as cursor:
-                found = sweep(cursor, self._collection, self._fence() | session.names, limit)
-                self._set(connection, before, after)
-                record(connection, before, after.offset, "refreshed", session.holder, str(found))
-            return found.held or found.unmet
+                swept = sweep(cursor, self._collection, self._fence() | session.names, limit)
+                self._set(connection, before, _after(before, swept))
+                record(connection, before, before.offset, "refreshed", session.holder, str(swept))
+            return swept
 
-        def landed(found: State) -> int | None:
-            return 0 if not found.refreshing else None
+        def landed(found: State) -> Swept | None:
+            # How many rows were removed no one knows any more; that some are held is known.
+            return None if found.refreshing else Swept(held=found.removal_held)
 
-        removed = session.attempt("ending the full refresh", work, landed)
-        self.state = after
-        if isinstance(removed, RemovalHeld):
-            raise removed
-        return removed
+        swept = session.attempt("ending the full refresh", work, landed)
+        self.state = _after(before, swept)
+        if swept.held is not None:
+            raise removal_held(swept.held, self._collection.table)
+        return swept.removed
 
     def _one(self, doing: str, name: str, **parameters: Any) -> dict[str, Any]:
         session, text = self._session, query(name, self._collection)
@@ -243,8 +284,15 @@ class Writer:
             "walk": after.walk,
             "refreshing": after.refreshing,
             "doubt": after.doubt,
+            "removal_held": after.removal_held,
+            "fields": after.fields,
         }
         with connection.cursor() as cursor:
             cursor.execute(query("set_state"), parameters)
             if cursor.rowcount != 1:
                 raise self._session.fenced(read_state(connection, before.sync_name))
+
+
+def _after(before: State, swept: Swept) -> State:
+    """Return the state that the end of a full refresh leaves."""
+    return replace(before, refreshing=False, complete=True, removal_held=swept.held)

@@ -230,7 +230,7 @@ def test_each_sync_name_has_an_offset_of_its_own(
     run: Run, server: SandboxServer, database_url: str
 ) -> None:
     run()
-    told = values(run(sync_name="another"))
+    told = values(run(sync_name="another", new_sync=True))
 
     assert (told["offset_before"], told["rows_inserted"], told["rows_unchanged"]) == (0, 0, 148)
     assert rows(database_url, "SELECT sync_name FROM sync_state ORDER BY 1") == [

@@ -23,7 +23,7 @@ from oracle_sync_tests.support.faulty_pod import FaultyServer as SandboxServer
 from oracle_sync_tests.support.harness import rows
 
 TABLE = dg.AssetKey("minimal_opportunities")
-ALL = {checks.COUNT, checks.ANCHOR, checks.REJECTS, checks.OFFSET}
+ALL = {checks.COUNT, checks.ANCHOR, checks.REJECTS, checks.OFFSET, checks.OPEN}
 
 Results = dict[str, dg.AssetCheckEvaluation]
 Execute = Callable[..., Results]
@@ -225,7 +225,7 @@ def test_after_a_rewind_the_table_may_have_more_than_the_offset_counts(
 
 def test_checks_of_a_sync_name_count_its_own_rows(sync: Execute, look: Execute) -> None:
     sync()
-    sync(sync_name="another")
+    sync(sync_name="another", new_sync=True)
 
     for name in ("oracle_opportunities", "another"):
         found = look(sync_name=name)

@@ -103,6 +103,7 @@ def test_a_sync_is_told_in_numbers(database_url: str) -> None:
         "rejected_open": 2,
         "removed_rows": 1,
         "refresh_due": 1,
+        "removal_held": 0,
         "refreshing": 0,
         "running": 0,
         "last_run_failed": 0,

@@ -441,8 +441,8 @@ class Machine(RuleBasedStateMachine):
                 )
             return written
 
-        def refreshing(reason: str) -> None:
-            refresh(reason)
+        def refreshing(reason: str, fields: str | None = None) -> None:
+            refresh(reason, fields)
             self.walk_began, self.reached = self.tick, -1
 
         def finishing(limit: int) -> int:

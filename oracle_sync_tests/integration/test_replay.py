@@ -14,7 +14,7 @@ from oracle_sync.config.settings import DEFAULT_SYNC_NAME
 from oracle_sync.errors import SyncError, Unavailable
 from oracle_sync.operations.replay import replay
 from oracle_sync.postgres.database import Database
-from oracle_sync_tests.support.harness import offset, rows, run, table
+from oracle_sync_tests.support.harness import offset, rows, run, table, writer
 from oracle_sync_tests.support.source import ListSource
 
 NAME = DEFAULT_SYNC_NAME
@@ -72,7 +72,8 @@ def test_a_replay_never_overwrites_a_row_that_has_come_since(database_url: str) 
     )
     rows(
         database_url,
-        "INSERT INTO minimal_opportunities (opportunity_id, opportunity_number) VALUES (%s, 'new')",
+        "INSERT INTO minimal_opportunities (opportunity_id, opportunity_number, synced_at) "
+        "VALUES (%s, 'new', timezone('UTC', now()))",
         str(key),
     )
 
@@ -80,6 +81,40 @@ def test_a_replay_never_overwrites_a_row_that_has_come_since(database_url: str) 
 
     assert (done.stored, done.superseded) == (0, 1)
     assert table(database_url)[str(key)] == "new"
+
+
+def test_a_replay_stores_a_value_that_is_newer_than_the_row(database_url: str) -> None:
+    source = ListSource(10)
+    run(database_url, source, NAME, batch_size=7)
+    key = source.keys[3]
+    source.items[key] = {"OptyId": key, "OptyNumber": "new\0"}
+    run(database_url, source, NAME, batch_size=7, full_refresh=True)
+    assert table(database_url)[str(key)] == f"N{key}"
+    corrected = json.dumps({"OptyId": key, "OptyNumber": "new"})
+    rows(database_url, "UPDATE rejected_items SET raw = %s", corrected)
+
+    done = replay(Database(database_url, OPPORTUNITIES), NAME, "test")
+
+    assert (done.stored, done.superseded) == (1, 0)
+    assert table(database_url)[str(key)] == "new"
+
+
+def test_an_item_is_closed_when_its_row_comes_in_a_good_form(database_url: str) -> None:
+    source = ListSource(10)
+    run(database_url, source, NAME, batch_size=7)
+    key = source.keys[3]
+    source.items[key] = {"OptyId": key, "OptyNumber": "bad\0"}
+    run(database_url, source, NAME, batch_size=7, full_refresh=True)
+    assert len(open_rejects(database_url)) == 1
+    source.items[key] = {"OptyId": key, "OptyNumber": f"N{key}"}
+    # Not a full refresh, which would close what it does not meet again anyway.
+    with writer(database_url, NAME) as store:
+        store.move(0, "rewind", "test")
+    run(database_url, source, NAME, batch_size=7)
+
+    assert open_rejects(database_url) == []
+    resolution = rows(database_url, "SELECT resolution FROM rejected_items")
+    assert resolution == [("its row came in a good form",)]
 
 
 def test_an_item_mended_at_the_source_is_closed_by_the_next_full_refresh(database_url: str) -> None:
@@ -113,8 +148,8 @@ def test_a_replay_in_the_middle_of_a_full_refresh_neither_loses_an_item_nor_over
         if row_is_there:
             rows(
                 database_url,
-                "INSERT INTO minimal_opportunities (opportunity_id, opportunity_number) "
-                "VALUES (%s, 'new')",
+                "INSERT INTO minimal_opportunities (opportunity_id, opportunity_number, "
+                "synced_at) VALUES (%s, 'new', timezone('UTC', now()))",
                 str(key),
             )
 

@@ -292,7 +292,9 @@ def test_a_row_that_is_gone_is_moved_and_comes_back_when_it_returns(database_url
     ("count", "gone", "limit", "allowed"),
     [
         (50, 10, 10, True),
-        (50, 10, 0, True),
+        (50, 10, 1, True),
+        (50, 10, 0, False),
+        (50, 0, 0, True),
         (50, 11, 10, False),
         (200, 20, 10, True),
         (200, 21, 10, False),

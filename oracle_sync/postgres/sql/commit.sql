@@ -57,14 +57,23 @@ marked AS (
     WHERE %(refreshing)s AND EXISTS (SELECT FROM state)
 ),
 rejected AS (
-    INSERT INTO rejected_items (sync_name, at_offset, raw, reason, digest, walk)
-    SELECT %(sync)s, r.at_offset, r.raw::json, r.reason, r.digest, %(walk)s::integer
+    INSERT INTO rejected_items (sync_name, at_offset, raw, reason, digest, key, walk)
+    SELECT %(sync)s, r.at_offset, r.raw::json, r.reason, r.digest, r.key, %(walk)s::integer
     FROM json_to_recordset(%(rejects)s::json)
-        AS r(at_offset integer, raw text, reason text, digest text)
+        AS r(at_offset integer, raw text, reason text, digest text, key varchar)
     WHERE EXISTS (SELECT FROM state)
     ON CONFLICT (sync_name, digest) WHERE resolved_at IS NULL DO UPDATE
     SET at_offset = excluded.at_offset, reason = excluded.reason, walk = excluded.walk
     RETURNING 1
+),
+-- The row has come in a form that can be stored, which is newer than what was set aside.
+closed AS (
+    UPDATE rejected_items r SET resolved_at = now(), resolution = 'its row came in a good form'
+    FROM page p
+    WHERE r.sync_name = %(sync)s AND r.resolved_at IS NULL AND r.key = p.key::varchar
+      AND NOT EXISTS (
+          SELECT FROM json_to_recordset(%(rejects)s::json) AS again(digest text)
+          WHERE again.digest = r.digest)
 ),
 repaired AS (
     INSERT INTO sync_history (sync_name, action, from_offset, to_offset, who, reason)

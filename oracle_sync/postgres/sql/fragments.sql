@@ -1,7 +1,8 @@
 -- name: state_columns
 sync_name, coalesce(current_offset, 0) AS "offset", coalesce(total_synced, 0) AS total_synced,
 last_sync_at, coalesce(is_complete, 0) <> 0 AS complete, anchor, epoch, walk, refreshing, doubt,
-holder, held_since, source_total, last_success_at, last_error, last_error_at
+holder, held_since, source_total, last_success_at, last_error, last_error_at, removal_held,
+removal_held_at, fields
 
 -- name: lock_key
 -- With the schema, so that two installations in schemas of one database do not lock each other out.
@@ -14,9 +15,8 @@ WHERE locktype = 'advisory' AND granted AND objsubid = 1
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 
 -- name: own_rows
--- A row without names was made by the script. It belongs to the only sync there is, if so.
-(t.sync_names @> ARRAY[%(sync)s]::varchar[]
-    OR t.sync_names IS NULL AND (SELECT count(*) FROM sync_state) = 1)
+-- A row that no sync claims, such as one of the script's, belongs to the sync that asks.
+(t.sync_names @> ARRAY[%(sync)s]::varchar[] OR coalesce(cardinality(t.sync_names), 0) = 0)
 
 -- name: met
 EXISTS (

@@ -1,9 +1,9 @@
 -- name: set_aside
 WITH rejected AS (
-    INSERT INTO rejected_items (sync_name, at_offset, raw, reason, digest, walk)
-    SELECT %(sync)s, r.at_offset, r.raw::json, r.reason, r.digest, %(walk)s
+    INSERT INTO rejected_items (sync_name, at_offset, raw, reason, digest, key, walk)
+    SELECT %(sync)s, r.at_offset, r.raw::json, r.reason, r.digest, r.key, %(walk)s
     FROM json_to_recordset(%(rejects)s)
-        AS r(at_offset integer, raw text, reason text, digest text)
+        AS r(at_offset integer, raw text, reason text, digest text, key varchar)
     WHERE EXISTS (SELECT FROM sync_state WHERE sync_name = %(sync)s AND epoch = %(epoch)s)
     ON CONFLICT (sync_name, digest) WHERE resolved_at IS NULL DO UPDATE
     SET at_offset = excluded.at_offset, reason = excluded.reason, walk = excluded.walk
@@ -19,3 +19,7 @@ RETURNING 1
 -- name: resolve_unmet_rejects
 UPDATE rejected_items SET resolved_at = now(), resolution = 'not met by a full refresh'
 WHERE sync_name = %(sync)s AND resolved_at IS NULL AND walk < %(walk)s
+
+-- name: row_is_newer
+SELECT 1 FROM {table} t JOIN rejected_items r ON r.id = %(item)s
+WHERE t.{key} = %(key)s AND t.synced_at > timezone('UTC', r.rejected_at)

@@ -5,20 +5,35 @@ SELECT {state_columns} FROM sync_state WHERE sync_name = %(sync)s
 SELECT sync_name FROM sync_state ORDER BY sync_name
 
 -- name: claim_state
+UPDATE sync_state SET epoch = epoch + 1, holder = %(holder)s, held_since = now()
+WHERE sync_name = %(sync)s
+RETURNING {state_columns}
+
+-- name: lock_names
+-- Keeps a second name from being created at the same moment.
+LOCK TABLE sync_state IN SHARE ROW EXCLUSIVE MODE
+
+-- name: create_state
 INSERT INTO sync_state
     (sync_name, current_offset, total_synced, is_complete, epoch, holder, held_since)
 VALUES (%(sync)s, 0, 0, 0, 1, %(holder)s, now())
-ON CONFLICT (sync_name) DO UPDATE
-SET epoch = sync_state.epoch + 1, holder = %(holder)s, held_since = now()
 RETURNING {state_columns}
 
 -- name: set_state
 UPDATE sync_state
 SET current_offset = %(after)s, total_synced = %(total_synced)s, is_complete = %(complete)s,
     anchor = %(anchor)s, walk = %(walk)s, refreshing = %(refreshing)s, doubt = %(doubt)s,
+    removal_held = %(removal_held)s, fields = %(fields)s,
+    removal_held_at = CASE
+        WHEN %(removal_held)s IS NOT NULL THEN coalesce(removal_held_at, now()) END,
     last_sync_at = CASE
         WHEN %(complete)s = 1 THEN timezone('UTC', now()) ELSE last_sync_at END
 WHERE sync_name = %(sync)s AND epoch = %(epoch)s AND coalesce(current_offset, 0) = %(before)s
+
+-- name: ask_for
+UPDATE sync_state SET fields = %(fields)s
+WHERE sync_name = %(sync)s AND epoch = %(epoch)s
+RETURNING fields
 
 -- name: note_end
 WITH noted AS (

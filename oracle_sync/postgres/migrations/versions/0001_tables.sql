@@ -21,7 +21,10 @@ ALTER TABLE sync_state
     ADD COLUMN IF NOT EXISTS source_total integer,
     ADD COLUMN IF NOT EXISTS last_success_at timestamptz,
     ADD COLUMN IF NOT EXISTS last_error varchar,
-    ADD COLUMN IF NOT EXISTS last_error_at timestamptz;
+    ADD COLUMN IF NOT EXISTS last_error_at timestamptz,
+    ADD COLUMN IF NOT EXISTS removal_held integer,
+    ADD COLUMN IF NOT EXISTS removal_held_at timestamptz,
+    ADD COLUMN IF NOT EXISTS fields varchar;
 DO $$
 BEGIN
     IF NOT EXISTS (
@@ -37,6 +40,9 @@ COMMENT ON COLUMN sync_state.anchor IS 'the last committed item: its id, or a ha
 COMMENT ON COLUMN sync_state.epoch IS 'goes up with each new writer, so that an old one fails';
 COMMENT ON COLUMN sync_state.walk IS 'number of the full refresh that is or was last walked';
 COMMENT ON COLUMN sync_state.doubt IS 'why a full refresh is due; null: none is';
+COMMENT ON COLUMN sync_state.removal_held IS
+    'rows that the last full refresh did not meet and that stay until that is confirmed';
+COMMENT ON COLUMN sync_state.fields IS 'attributes that the rows were filled with; null: the script';
 
 CREATE TABLE rejected_items (
     id serial PRIMARY KEY,
@@ -45,6 +51,7 @@ CREATE TABLE rejected_items (
     raw json NOT NULL,
     reason varchar NOT NULL,
     digest varchar NOT NULL,
+    key varchar,
     walk integer NOT NULL,
     rejected_at timestamptz NOT NULL DEFAULT now(),
     resolved_at timestamptz,

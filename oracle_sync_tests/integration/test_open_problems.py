@@ -1,0 +1,230 @@
+"""Test that what is known to be wrong stays open until it is put right."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from oracle_sync.config.collection import OPPORTUNITIES
+from oracle_sync.engine.run import Summary
+from oracle_sync.errors import RemovalHeld, SettingError
+from oracle_sync.operations.moves import forget
+from oracle_sync.orchestration import checks
+from oracle_sync.postgres.database import Database
+from oracle_sync_tests.support.harness import removed, rows, run, state, table, writer
+from oracle_sync_tests.support.source import ListSource
+
+FIELDS = "OptyId,OptyNumber"
+
+
+def held(url: str) -> ListSource:
+    """Return a source of 60 rows, 40 more of which are held in the table."""
+    source = ListSource(100)
+    run(url, source, batch_size=50)
+    for _ in range(40):
+        source.delete(5)
+    with pytest.raises(RemovalHeld, match="40 rows of minimal_opportunities"):
+        run(url, source, batch_size=50, full_refresh=True)
+    return source
+
+
+def open_check(url: str) -> bool:
+    """Return whether the check of open problems passes."""
+    status = Database(url, OPPORTUNITIES).status("opportunities")
+    assert status is not None
+    passed, _, _, _ = checks._open(status)
+    return passed
+
+
+def test_a_removal_that_is_held_stays_open_through_runs_that_succeed(database_url: str) -> None:
+    source = held(database_url)
+    source.append(3)
+
+    done = run(database_url, source, batch_size=50)
+
+    assert (done.inserted, done.removal_held) == (3, 40)
+    assert any("40 rows" in warning for warning in done.warnings)
+    assert len(table(database_url)) == 103
+    assert state(database_url, "removal_held") == (40,)
+    assert not open_check(database_url)
+
+
+def test_a_removal_that_is_held_keeps_the_time_since_when(database_url: str) -> None:
+    source = held(database_url)
+    ((since,),) = rows(database_url, "SELECT removal_held_at FROM sync_state")
+    with pytest.raises(RemovalHeld):
+        run(database_url, source, batch_size=50, full_refresh=True)
+    assert isinstance(since, dt.datetime)
+    assert state(database_url, "removal_held_at") == (since,)
+
+
+def test_a_held_removal_is_carried_out_when_it_is_confirmed(database_url: str) -> None:
+    source = held(database_url)
+
+    done = run(database_url, source, batch_size=50, removal_limit=100, confirm_removal=True)
+
+    assert (done.removed, done.removal_held) == (40, 0)
+    assert table(database_url) == source.table()
+    assert state(database_url, "removal_held, removal_held_at") == (None, None)
+    assert open_check(database_url)
+
+
+def test_a_held_removal_is_over_when_the_rows_are_back(database_url: str) -> None:
+    source = ListSource(100)
+    before = dict(source.items)
+    run(database_url, source, batch_size=50)
+    for _ in range(40):
+        source.delete(5)
+    with pytest.raises(RemovalHeld):
+        run(database_url, source, batch_size=50, full_refresh=True)
+    source.items = before
+
+    done = run(database_url, source, batch_size=50, full_refresh=True)
+
+    assert (done.removed, done.removal_held) == (0, 0)
+    assert open_check(database_url)
+
+
+def test_a_limit_of_0_removes_nothing(database_url: str) -> None:
+    source = ListSource(100)
+    run(database_url, source, batch_size=50)
+    source.delete(5)
+    with pytest.raises(RemovalHeld):
+        run(database_url, source, batch_size=50, full_refresh=True, removal_limit=0)
+    assert removed(database_url) == set()
+
+
+# -- names -----------------------------------------------------------------------------------------
+
+
+def test_a_new_name_beside_another_is_refused_unless_it_is_meant(database_url: str) -> None:
+    source = ListSource(10)
+    run(database_url, source, "mine")
+    with pytest.raises(SettingError, match="No sync is named 'nope'"):
+        run_as(database_url, source, "nope", new_sync=False)
+    assert rows(database_url, "SELECT sync_name FROM sync_state") == [("mine",)]
+    assert rows(database_url, "SELECT DISTINCT sync_names FROM minimal_opportunities") == [
+        (["mine"],)
+    ]
+
+
+def run_as(url: str, source: ListSource, name: str, new_sync: bool, **options: Any) -> Summary:
+    from oracle_sync.engine.run import Options, run_sync
+
+    with writer(url, name, new_sync=new_sync) as store:
+        return run_sync(source, store, Options(**options))
+
+
+def test_the_rows_of_the_script_become_the_first_sync_s_when_a_second_is_created(
+    database_url: str,
+) -> None:
+    source = ListSource(20)
+    run_as(database_url, source, "first", new_sync=False)
+    rows(database_url, "UPDATE minimal_opportunities SET sync_names = NULL")
+    narrow = ListSource(0)
+    narrow.items = dict(list(source.items.items())[:5])
+
+    run_as(database_url, narrow, "second", new_sync=True, full_refresh=True)
+
+    assert len(table(database_url)) == 20
+    assert removed(database_url) == set()
+
+
+def test_rows_that_nobody_claims_belong_to_the_sync_that_refreshes(database_url: str) -> None:
+    source = ListSource(100)
+    run(database_url, source, "first", batch_size=50)
+    run(database_url, source, "second", batch_size=50)
+    rows(database_url, "UPDATE minimal_opportunities SET sync_names = NULL")
+    for _ in range(3):
+        source.delete(5)
+
+    done = run(database_url, source, "first", batch_size=50, full_refresh=True)
+
+    assert done.removed == 3
+    assert table(database_url) == source.table()
+
+
+def test_counts_of_removals_are_what_was_done(database_url: str) -> None:
+    source = ListSource(100)
+    run(database_url, source, "first", batch_size=50)
+    run(database_url, source, "second", batch_size=50)
+    for _ in range(4):
+        source.delete(5)
+
+    assert run(database_url, source, "first", batch_size=50, full_refresh=True).removed == 0
+    assert len(table(database_url)) == 100
+    reasons = rows(database_url, "SELECT reason FROM sync_history WHERE action = 'refreshed'")
+    assert reasons == [("moved 0 rows away; 4 stay for other syncs",)]
+    assert run(database_url, source, "second", batch_size=50, full_refresh=True).removed == 4
+    assert table(database_url) == source.table()
+
+
+def test_a_sync_that_is_forgotten_gives_back_its_claims(database_url: str) -> None:
+    source = ListSource(100)
+    run(database_url, source, "mine", batch_size=50)
+    run(database_url, source, "nope", batch_size=50)
+    for _ in range(4):
+        source.delete(5)
+    database = Database(database_url, OPPORTUNITIES)
+
+    assert forget(database, "nope", "test") == 100
+
+    assert database.sync_names() == ["mine"]
+    assert run(database_url, source, "mine", batch_size=50, full_refresh=True).removed == 4
+    assert table(database_url) == source.table()
+    with pytest.raises(SettingError, match="No sync state found for 'nope'"):
+        forget(database, "nope", "test")
+
+
+# -- fields ----------------------------------------------------------------------------------------
+
+
+def test_a_field_that_is_added_reaches_every_row_before_the_sync_is_complete_again(
+    database_url: str,
+) -> None:
+    source = ListSource(100)
+    run(database_url, source, batch_size=50, fields=FIELDS)
+    for key, item in source.items.items():
+        item["Name"] = f"name {key}"
+
+    done = run(database_url, source, batch_size=50, fields=f"Name,{FIELDS}")
+
+    assert (done.refreshes, done.updated, done.complete) == (1, 100, True)
+    filled = "SELECT count(*) FROM minimal_opportunities WHERE extra->>'Name' IS NOT NULL"
+    assert rows(database_url, filled) == [(100,)]
+    assert state(database_url, "fields") == (f"Name,{FIELDS}",)
+
+
+def test_a_field_that_is_dropped_is_not_left_with_old_values(database_url: str) -> None:
+    source = ListSource(100)
+    for key, item in source.items.items():
+        item["Name"] = f"name {key}"
+    run(database_url, source, batch_size=50, fields=f"Name,{FIELDS}")
+    for item in source.items.values():
+        del item["Name"]
+
+    run(database_url, source, batch_size=50, fields=FIELDS)
+
+    assert rows(database_url, "SELECT DISTINCT extra FROM minimal_opportunities") == [(None,)]
+
+
+def test_a_sync_that_fills_a_new_field_is_incomplete_until_it_has_ended(database_url: str) -> None:
+    source = ListSource(100)
+    run(database_url, source, batch_size=50, fields=FIELDS)
+    source.errors = [None, None, RuntimeError("killed")]
+    with pytest.raises(RuntimeError):
+        run(database_url, source, batch_size=20, concurrency=1, fields=f"Name,{FIELDS}")
+    assert state(database_url, "is_complete, refreshing") == (0, True)
+    assert not open_check(database_url)
+
+
+def test_the_rows_of_the_script_count_as_filled_with_its_two_fields(database_url: str) -> None:
+    source = ListSource(100)
+    run(database_url, source, batch_size=50)
+    rows(database_url, "UPDATE sync_state SET fields = NULL")
+
+    assert run(database_url, source, batch_size=50, fields=FIELDS).refreshes == 0
+    rows(database_url, "UPDATE sync_state SET fields = NULL")
+    assert run(database_url, source, batch_size=50, fields=f"Name,{FIELDS}").refreshes == 1
