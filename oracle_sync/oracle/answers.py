@@ -13,31 +13,35 @@ from oracle_sync.engine.source import Page, PageRequest
 from oracle_sync.errors import BadAnswer, Reaction, SignInRefused, from_status, reaction
 from oracle_sync.oracle.failures import BAD_BODY_ATTEMPTS, LOOK
 from oracle_sync.oracle.retries import Again
-from oracle_sync.oracle.transport import Reply
+from oracle_sync.oracle.sizes import count_values
+from oracle_sync.oracle.transport import Reply, Request
 from oracle_sync.oracle.words import Clean, host_of, html_words, is_html, server_words
 
 
-def read_answer(reply: Reply, place: str, clean: Clean) -> Any:
-    """Return the JSON content of a successful answer.
+def read_answer(reply: Reply, request: Request, clean: Clean) -> Any:
+    """Return the JSON content of a successful answer to a request.
 
     Raises:
         Again: if another attempt may bring a better one.
         SourceError: if the server refuses, or answers with something else.
     """
+    place, most = request.place, request.size.values
     if reply.status != 200:
         raise _refusal(reply, place, clean)
+    if is_html(reply.body):
+        words = html_words(reply.body, clean)
+        raise BadAnswer(
+            f"The server answered with {words} instead of JSON ({place}).",
+            "An expired session, a maintenance page or a wrong ORACLE_BASE_URL answer so: "
+            "open that address in a browser.",
+            status=200,
+        )
     try:
+        if count_values(reply.body) > most:
+            raise ValueError(f"it holds more than {most:,} values")
         return read_json(reply.body)
     except (ValueError, RecursionError) as error:
-        if is_html(reply.body):
-            words = html_words(reply.body, clean)
-            raise BadAnswer(
-                f"The server answered with {words} instead of JSON ({place}).",
-                "An expired session, a maintenance page or a wrong ORACLE_BASE_URL answer so: "
-                "open that address in a browser.",
-                status=200,
-            ) from None
-        what = f"The server's JSON is broken: {clean(error)} ({place})."
+        what = f"The server's JSON can't be read: {clean(error)} ({place})."
         raise Again(BadAnswer(what, LOOK, status=200), attempts=BAD_BODY_ATTEMPTS) from None
 
 
@@ -52,6 +56,12 @@ def read_page(content: Any, request: PageRequest, place: str, clean: Clean) -> P
     items = content.get("items", [])
     if not isinstance(items, list):
         raise BadAnswer(f"The server's `items` is not a list ({place}).", LOOK)
+    if len(items) > request.limit:
+        raise BadAnswer(
+            f"The server sent {len(items)} items where at most {request.limit} were asked for "
+            f"({place}).",
+            LOOK,
+        )
     if "items" not in content and content.get("count"):
         raise BadAnswer(
             f"The server counts {clean(content['count'])} items and sends none ({place}).", LOOK

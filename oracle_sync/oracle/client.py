@@ -16,7 +16,8 @@ from oracle_sync.errors import RequestRefused, SignInRefused
 from oracle_sync.oracle.answers import read_answer, read_page
 from oracle_sync.oracle.retries import Retries
 from oracle_sync.oracle.sign_in import SignIn
-from oracle_sync.oracle.transport import Transport
+from oracle_sync.oracle.sizes import TOKEN, page_size
+from oracle_sync.oracle.transport import Request, Transport
 from oracle_sync.oracle.urls import page_url
 
 
@@ -46,7 +47,7 @@ class OracleClient:
         self._guard = threading.Lock()
         self._totals_refused = False
         self.requests = 0
-        """How many requests for pages were sent, repetitions included."""
+        """How many requests were sent to the pod, repetitions included."""
 
     @property
     def retries(self) -> int:
@@ -83,31 +84,31 @@ class OracleClient:
         place = f"offset {request.offset}, limit {request.limit}"
         if request.base:
             place += ", by key"
-        outcome = self._retries.run(lambda: self._get(url, place), stopped)
+        get = Request(url, place, page_size(request.limit))
+        outcome = self._retries.run(lambda: self._get(get), stopped)
         page = read_page(outcome.value, request, place, self._clean)
         return replace(page, seconds=outcome.seconds, throttled=outcome.throttled)
 
-    def _get(self, url: str, place: str) -> Any:
+    def _get(self, request: Request) -> Any:
         """Make one attempt, or two where a token turns out to have expired."""
         header = self._sign_in.header()
         try:
-            return self._get_as(header, url, place)
+            return self._get_as(header, request)
         except SignInRefused as error:
             if error.status != 401 or not self._sign_in.renewable:
                 raise
             self._sign_in.forget(header)
-            return self._get_as(self._sign_in.header(), url, place)
+            return self._get_as(self._sign_in.header(), request)
 
-    def _get_as(self, header: AuthBase, url: str, place: str) -> Any:
+    def _get_as(self, header: AuthBase, request: Request) -> Any:
         with self._guard:
             self.requests += 1
-        return read_answer(self._transport.send("GET", url, place, header), place, self._clean)
+        return read_answer(self._transport.send(request, header), request, self._clean)
 
     def _get_token(self, form: dict[str, str], auth: AuthBase) -> Any:
-        url, place = self._settings.token_url, "the token endpoint"
+        request = Request(self._settings.token_url, "the token endpoint", TOKEN, form)
 
         def attempt() -> Any:
-            reply = self._transport.send("POST", url, place, auth, form)
-            return read_answer(reply, place, self._clean)
+            return read_answer(self._transport.send(request, auth), request, self._clean)
 
         return self._retries.run(attempt, threading.Event()).value

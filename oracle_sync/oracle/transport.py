@@ -18,15 +18,27 @@ from oracle_sync.oracle.failures import CONNECT_TIMEOUT, LOOK, name_failure
 from oracle_sync.oracle.limits import Limits, TooMuch
 from oracle_sync.oracle.proxies import proxies_for
 from oracle_sync.oracle.session import new_session
+from oracle_sync.oracle.sizes import Size
 from oracle_sync.oracle.words import Clean
 
-MAX_BODY = 64 * 1024 * 1024
-"""Bytes of an answer, unpacked, above which it can't be a page of 499 rows."""
-
-MAX_OVERHEAD = 1024 * 1024
-"""Bytes of headers, and of what chunks add to a body."""
-
 _CHUNK = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Request:
+    """A URL to get, or to post a form to.
+
+    Attributes:
+        url: Where to.
+        place: What the request is for, as error messages name it.
+        size: How large the answer may be.
+        form: What to post.
+    """
+
+    url: str
+    place: str
+    size: Size
+    form: dict[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -58,42 +70,36 @@ class Transport:
         }
         self._answered: set[str] = set()
 
-    def send(
-        self, method: str, url: str, place: str, auth: AuthBase, form: dict[str, str] | None = None
-    ) -> Reply:
+    def send(self, request: Request, auth: AuthBase) -> Reply:
         """Send a request and return the answer.
 
         Args:
-            method: GET or POST.
-            url: Where to.
-            place: What the request is for, as error messages name it.
+            request: What to send.
             auth: Sets the Authorization header.
-            form: What to post.
 
         Raises:
             Again: if there was no complete answer, and there may be one next time.
             SourceError: if there can't be one.
         """
-        host = urlsplit(url).netloc
+        host, place, size = urlsplit(request.url).netloc, request.place, request.size
         session, limits = self._session()
-        limits.seconds, limits.size = 2.0 * self._settings.timeout, MAX_BODY + MAX_OVERHEAD
+        limits.seconds, limits.size = 2.0 * self._settings.timeout, size.wire
         began = time.monotonic()
         try:
             with session.request(
-                method,
-                url,
+                "POST" if request.form else "GET",
+                request.url,
                 auth=auth,
-                data=form,
+                data=request.form,
                 proxies=self._proxies[host],
                 timeout=(CONNECT_TIMEOUT, self._settings.timeout),
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                body = _read_body(response)
+                body = _read_body(response, size.body)
         except TooMuch:
-            raise BadAnswer(
-                f"{host} sent more than {MAX_BODY >> 20} MB in one answer ({place}).", LOOK
-            ) from None
+            what = f"{host} sent more than {size.body >> 20} MB in one answer ({place})."
+            raise BadAnswer(what, LOOK) from None
         except OSError as error:
             seconds, answered = time.monotonic() - began, host in self._answered
             raise name_failure(error, host, place, seconds, answered, self._clean) from error
@@ -109,14 +115,13 @@ class Transport:
         return local.session, local.limits
 
 
-def _read_body(response: requests.Response) -> bytes:
-    chunks, size = [], 0
+def _read_body(response: requests.Response, most: int) -> bytes:
+    body = bytearray()
     for chunk in _arriving(response):
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > MAX_BODY:
+        body += chunk
+        if len(body) > most:
             raise TooMuch
-    return b"".join(chunks)
+    return bytes(body)
 
 
 def _arriving(response: requests.Response) -> Iterator[bytes]:

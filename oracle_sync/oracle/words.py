@@ -10,6 +10,9 @@ from urllib.parse import urlsplit
 Clean = Callable[[object], str]
 """Makes foreign text safe to show: one line of bounded length, without secrets."""
 
+MAX_WORDS = 100_000
+"""Bytes of a refusal that are looked at."""
+
 
 def root_reason(error: BaseException) -> object:
     """Return the innermost reason: requests wraps urllib3, which wraps the system's error."""
@@ -37,9 +40,9 @@ def server_words(body: bytes, clean: Clean) -> str:
     """Return what the server says went wrong: structured, as plain text, or as a page's title."""
     if is_html(body):
         return html_words(body, clean)
-    text = body[:20_000].decode("utf-8", "replace")
+    text = body[:MAX_WORDS].decode("utf-8", "replace")
     try:
-        answer = json.loads(body)
+        answer = json.loads(body) if len(body) <= MAX_WORDS else None
     except (ValueError, RecursionError):
         return clean(text)
     if not isinstance(answer, dict):
@@ -61,6 +64,6 @@ def is_html(body: bytes) -> bool:
 
 def html_words(body: bytes, clean: Clean) -> str:
     """Return an HTML page in words, with its title if it has one."""
-    title = re.search(rb"<title[^>]*>(.{0,200}?)</title>", body[:50_000], re.I | re.S)
+    title = re.search(rb"<title[^>]*>(.{0,200}?)</title>", body[:MAX_WORDS], re.I | re.S)
     words = clean(title.group(1).decode("utf-8", "replace"))[:80] if title else ""
     return f'an HTML page ("{words}")' if words else "an HTML page"

@@ -126,7 +126,7 @@ def test_an_unforeseen_status_is_named_and_not_repeated(status: int) -> None:
 
 
 def test_json_nested_without_end_is_refused(server: FaultyServer) -> None:
-    server.pod.add_fault("deep_json", times=None, depth=200_000)
+    server.pod.add_fault("deep_json", times=None, depth=50_000)
     error = failure(client(server))
     assert isinstance(error, BadAnswer)
     assert len(server.log) == 3

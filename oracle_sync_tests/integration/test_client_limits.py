@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from oracle_sync.engine.source import PageRequest
 from oracle_sync.errors import BadAnswer, SourceError, TooSlow, Unavailable
 from oracle_sync.oracle.client import OracleClient
 from oracle_sync_tests.support.certificates import make_certificate, server_context
@@ -91,7 +92,7 @@ def test_an_answer_that_floods_is_abandoned_whichever_part_of_it_floods(part: st
     start, piece = ENDLESS[part]
     flood = itertools.repeat(piece * 10_000)
     with RawServer(sender(start, flood)) as server:
-        error = outcome(client(server.url, timeout=5, retry_seconds=0), seconds=15)
+        error = outcome(client(server.url, timeout=1, retry_seconds=0), seconds=8)
     assert isinstance(error, BadAnswer | Unavailable)
 
 
@@ -136,14 +137,58 @@ def bomb(handler: Handler) -> None:
     handler.reply(packed * 50, headers={"Content-Encoding": "gzip"})
 
 
+def bomb_in_a_bomb(handler: Handler) -> None:
+    inner = gzip.compress(bytes(1_000_000), 9) * 1_000
+    handler.reply(gzip.compress(inner, 9), headers={"Content-Encoding": "gzip, gzip"})
+
+
 def huge_redirect(handler: Handler) -> None:
     huge(handler, 302)
 
 
-@pytest.mark.parametrize("answer", [huge, bomb, huge_redirect])
+@pytest.mark.parametrize("answer", [huge, bomb, bomb_in_a_bomb, huge_redirect])
 def test_a_huge_answer_is_cut_off_before_it_fills_the_memory(answer: Any) -> None:
     with Web(answer) as web:
         error, peak = peak_of(client(web.url))
     assert isinstance(error, BadAnswer)
-    assert "more than 64 MB" in str(error)
-    assert peak < 200
+    assert "more than 4 MB" in str(error)
+    assert peak < 40
+
+
+def packed(text: str) -> Any:
+    body = gzip.compress(text.encode(), 9)
+    return lambda handler: handler.reply(body, headers={"Content-Encoding": "gzip"})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(f'{{"items": [{"{}," * 1_000_000}{{}}]}}', id="items"),
+        pytest.param(f'{{"items": [{"[[[[]]]]," * 300_000}0]}}', id="nested"),
+        pytest.param(
+            f'{{"items": [{{{", ".join(f""""{n}":0""" for n in range(200_000))}}}]}}', id="names"
+        ),
+    ],
+)
+def test_a_small_answer_that_unpacks_to_millions_of_values_is_refused_before_they_are_made(
+    text: str,
+) -> None:
+    with Web(packed(text)) as web:
+        error, peak = peak_of(client(web.url))
+    assert isinstance(error, BadAnswer)
+    assert "more than 193,986 values" in str(error)
+    assert peak < 40
+
+
+def test_more_items_than_were_asked_for_are_refused() -> None:
+    with Web(lambda h: h.reply({"items": [{"OptyId": n} for n in range(6)]})) as web:
+        error = failure(client(web.url))
+    assert isinstance(error, BadAnswer)
+    assert "6 items where at most 5 were asked for" in str(error)
+
+
+@pytest.mark.parametrize("limit", [1, 5, 499])
+def test_a_page_of_large_items_is_read(limit: int) -> None:
+    item = {f"Attribute{n}_c": "A word, or two. " * 8 for n in range(500)}
+    with Web(lambda h: h.reply({"items": [item] * limit})) as web:
+        assert len(client(web.url).fetch(PageRequest(0, limit)).items) == limit

@@ -130,7 +130,7 @@ def test_broken_json_is_requested_three_times_at_most(server: FaultyServer) -> N
     server.pod.add_fault("bad_json", times=None)
     error = failure(client(server, retry_seconds=60))
     assert isinstance(error, BadAnswer)
-    assert "JSON is broken" in str(error)
+    assert "JSON can't be read" in str(error)
     assert len(server.log) == 3
 
 
