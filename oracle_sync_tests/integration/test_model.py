@@ -11,6 +11,7 @@ import os
 import time
 import types
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import psycopg2
@@ -158,6 +159,9 @@ class Machine(RuleBasedStateMachine):
         self.settled: int | None = None
         self.grown_only = True
         self.bad = bad
+        self.held = False
+        self.named = False
+        self.source.shown = self.shown
         self.remember()
 
     def teardown(self) -> None:
@@ -202,6 +206,16 @@ class Machine(RuleBasedStateMachine):
     def remember(self) -> None:
         for key, content in self.source.items.items():
             self.numbers.setdefault(str(key), set()).add(content["OptyNumber"])
+
+    def shown(self, content: dict[str, Any]) -> dict[str, Any]:
+        """Return an item with the fields that are asked for now."""
+        if not self.named or content["OptyId"] is None:
+            return content
+        return content | {"Name": f"name of {content['OptyId']}"}
+
+    @property
+    def fields(self) -> str:
+        return "Name,OptyId,OptyNumber" if self.named else "OptyId,OptyNumber"
 
     # -------------------------------------------------------------------------------- the rules
 
@@ -301,6 +315,34 @@ class Machine(RuleBasedStateMachine):
         self.source.too_slow_above = most
         self.sync(size, 2)
 
+    @precondition(lambda self: len(self.source.items) > 15)
+    @rule(size=st.sampled_from([8, 20, 499]), where=fractions)
+    def so_many_rows_go_that_a_refresh_holds_them(self, size: int, where: float) -> None:
+        self.sync(size, 2)
+        self.mutate("delete many", 0.0)
+        self.mutate("delete many", where / 2)
+        self.sync(size, 2, full_refresh=True)
+
+    @rule(size=sizes, concurrency=threads)
+    def someone_confirms_what_is_held(self, size: int, concurrency: int) -> None:
+        self.sync(size, concurrency, confirm_removal=True, removal_limit=100)
+
+    @rule(size=st.sampled_from([2, 5, 20]), concurrency=threads)
+    def the_fields_change(self, size: int, concurrency: int) -> None:
+        self.named = not self.named
+        self.sync(size, concurrency)
+
+    @rule(size=st.sampled_from([5, 20]))
+    def a_second_sync_comes_and_is_forgotten(self, size: int) -> None:
+        before = set(self.rows())
+        with writer(self.url, f"{self.name} b") as store:
+            with suppress(OnlyRejects, RemovalHeld):
+                run_sync(self.source, store, Options(batch_size=size, fields=self.fields))
+            store.forget()
+        assert before <= set(self.rows())
+        claims = self.sql("SELECT DISTINCT unnest(sync_names) FROM minimal_opportunities")
+        assert {name for (name,) in claims} <= {self.name}
+
     @rule()
     def someone_resets(self) -> None:
         with writer(self.url, self.name) as store:
@@ -389,7 +431,9 @@ class Machine(RuleBasedStateMachine):
         try:
             store = writer(self.url, self.name)
             self.watch(store, refreshed)
-            chosen = Options(batch_size=size, concurrency=concurrency, **options)
+            chosen = Options(
+                batch_size=size, concurrency=concurrency, fields=self.fields, **options
+            )
             done = run_sync(self.source, store, chosen)
         except Killed:
             pass
@@ -399,6 +443,9 @@ class Machine(RuleBasedStateMachine):
             self.mend()
             if store is not None:
                 store.close()
+        if done is None and (ended is None or isinstance(ended, StoreUnavailable)):
+            # Killed or cut off, it may have ended the refresh or not.
+            self.held = self.is_held()
         assert ended is None or self.may_end_in(ended, begun, store is None, failing, slow), (
             f"{type(ended).__name__}: {ended.sentence()}"
         )
@@ -446,7 +493,14 @@ class Machine(RuleBasedStateMachine):
             self.walk_began, self.reached = self.tick, -1
 
         def finishing(limit: int) -> int:
-            removed = finish(limit)
+            try:
+                removed = finish(limit)
+            except RemovalHeld:
+                self.held = True
+                extra = set(self.rows()) - set(self.expected())
+                assert not (self.walk_began == self.tick and not extra), "nothing was to be held"
+                raise
+            self.held = False
             refreshed.append(self.walk_began if self.walk_began is not None else -1)
             return removed
 
@@ -458,6 +512,9 @@ class Machine(RuleBasedStateMachine):
         """Assert what a run that succeeded has to have reached."""
         (doubt,) = self.sql("SELECT doubt FROM sync_state WHERE sync_name = %s", self.name)[0]
         assert done.offset_after == self.state()[0]
+        assert bool(done.removal_held) == self.held
+        if doubt is None and self.tick == begun:
+            self.every_row_has_the_fields_that_are_asked_for()
         if doubt is not None:
             assert self.tick != begun, f"doubt over a source at rest: {doubt}"
             self.settled = None
@@ -469,7 +526,21 @@ class Machine(RuleBasedStateMachine):
         elif self.settled is not None and self.grown_only and begun == self.tick:
             assert self.rows() == self.expected()
 
+    def every_row_has_the_fields_that_are_asked_for(self) -> None:
+        extras = dict(self.sql("SELECT opportunity_id, extra FROM minimal_opportunities"))
+        for key in self.expected():
+            assert extras[key] == ({"Name": f"name of {key}"} if self.named else None)
+
+    def is_held(self) -> bool:
+        found = self.sql("SELECT removal_held FROM sync_state WHERE sync_name = %s", self.name)
+        return bool(found and found[0][0])
+
     # ----------------------------------------------------------------------------- what must hold
+
+    @invariant()
+    def what_is_held_stays_open_until_a_refresh_ends_well(self) -> None:
+        if hasattr(self, "admin"):
+            assert self.is_held() == self.held
 
     def rows(self) -> dict[str, str | None]:
         return dict(

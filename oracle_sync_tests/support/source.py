@@ -44,6 +44,7 @@ class ListSource:
         self.has_more: Callable[[bool, bool], bool | None] = lambda more, full: more
         self.ignore_offset = False
         self.by_key = False
+        self.shown: Callable[[Any], Any] = lambda item: item
         self.refuse_base = False
         self.ignore_base = False
         self.empty_with_more_at: int | None = None
@@ -112,7 +113,7 @@ class ListSource:
                 keys = [key for key in keys if key >= int(request.base.key)]
         offset = 0 if self.ignore_offset else request.distance
         limit = min(request.limit, self.cap)
-        items = [self.items[key] for key in keys[offset : offset + limit]]
+        items = [self.shown(self.items[key]) for key in keys[offset : offset + limit]]
         more = self.has_more(offset + len(items) < len(keys), len(items) >= limit)
         if self.empty_with_more_at is not None and request.offset >= self.empty_with_more_at:
             items, more = [], True
