@@ -73,7 +73,7 @@ def _text(status: Status) -> str:
         f"Offset: {state.offset}",
         f"Total Synced: {state.total_synced}",
         f"Last Sync: {last}",
-        f"Complete: {'yes' if state.complete else 'no'}",
+        f"Complete: {'yes' if state.complete and not state.removal_held else 'no'}",
         f"Rows in {status.table}: {status.rows}",
     ]
     if status.running:
