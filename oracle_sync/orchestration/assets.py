@@ -10,7 +10,7 @@ import dagster as dg
 from oracle_sync.config.syncs import PLAIN, Sync
 from oracle_sync.engine.probe import Probe, probe
 from oracle_sync.engine.run import Report
-from oracle_sync.errors import SettingError
+from oracle_sync.errors import SettingError, SyncError
 from oracle_sync.oracle.client import OracleClient
 from oracle_sync.orchestration import checks
 from oracle_sync.orchestration.failures import failing_in_words
@@ -74,14 +74,11 @@ def build_table_asset(sync: Sync = PLAIN, report: Report | None = None) -> dg.As
                 summary = run_table(context, config, settings, name, client, database, report)
                 details = database.details(name, PREVIEW_ROWS)
                 status = details.status
-                # The run's last page began with the anchor; Oracle's count came with its first.
-                anchor = status.state.anchor
-                seen = Probe(True if anchor else None, False, anchor, summary.expected)
                 metadata = run_metadata(sync.collection, summary, client, details)
                 yield dg.MaterializeResult(asset_key=key, metadata=metadata)
             else:
                 status = _known(database, name)
-                seen = _seen(selected, status, client)
+            seen = _seen(selected, status, client)
             yield from checks.results(key, selected, status, seen)
 
     return table
@@ -129,8 +126,11 @@ def _known(database: Database, name: str) -> Status:
     return status
 
 
-def _seen(selected: set[str], status: Status, client: OracleClient) -> Probe:
-    """Return what Oracle shows now, asked only if a check needs it."""
+def _seen(selected: set[str], status: Status, client: OracleClient) -> Probe | SyncError:
+    """Return what Oracle shows now, or why it does not; asked only if a check needs it."""
     if not selected & checks.ASKING:
         return Probe(None, False, None, None)
-    return probe(client, status.state, count=True)
+    try:
+        return probe(client, status.state, count=True)
+    except SyncError as error:
+        return error

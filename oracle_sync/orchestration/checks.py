@@ -1,16 +1,16 @@
-"""The checks of the table: whether it is what Oracle has, and whether it hangs together.
+"""The checks of a table: whether it is what Oracle has, and whether it agrees with itself.
 
-Belongs here: what each check looks at, and says. Does not belong here: how a run carries them,
-or runs them alone (`assets.py`).
+A check passes only where it compared something. Where it could not, it warns and says why.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
 
 from oracle_sync.engine.probe import Probe
-from oracle_sync.errors import removal_held
+from oracle_sync.errors import SyncError, removal_held
 from oracle_sync.postgres.status import Status
 
 COUNT = "matches_oracle_count"
@@ -20,15 +20,27 @@ OFFSET = "offset_agrees_with_table"
 OPEN = "nothing_left_open"
 
 ASKING = frozenset({COUNT, ANCHOR})
-"""Those that need a request to Oracle when they run without a sync."""
+"""Those that need a request to Oracle."""
 
 _DESCRIPTIONS = {
     COUNT: "The table has as many rows as Oracle says there are. Oracle estimates: a warning.",
     ANCHOR: "The last row stored is still where it was. If not, rows moved: a full refresh is due.",
     REJECTS: "No item waits in rejected_items for a fix and a replay.",
-    OFFSET: "The table holds a row for each item that the offset counts.",
+    OFFSET: "The table holds a row for each item that the offset counts, and no other.",
     OPEN: "No full refresh is due or unfinished, and no removal waits for a confirmation.",
 }
+
+_WARN, _ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    """What a check found; `severity` counts only where it did not pass."""
+
+    passed: bool
+    text: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    severity: dg.AssetCheckSeverity = _WARN
 
 
 def specs(table: dg.AssetKey) -> list[dg.AssetCheckSpec]:
@@ -40,17 +52,17 @@ def specs(table: dg.AssetKey) -> list[dg.AssetCheckSpec]:
 
 
 def results(
-    table: dg.AssetKey, names: set[str], status: Status, seen: Probe
+    table: dg.AssetKey, names: set[str], status: Status, seen: Probe | SyncError
 ) -> Iterator[dg.AssetCheckResult]:
-    """Yield the results of the checks named.
+    """Yield the results of some checks.
 
     Args:
-        table: whose they are.
+        table: whose checks they are.
         names: which of them.
-        status: as `Database.status` gives it.
-        seen: what Oracle shows at the offset.
+        status: how the sync stands.
+        seen: what Oracle showed at the offset, asked after `status` was read; or why it did not.
     """
-    made = {
+    verdicts: dict[str, Callable[[], _Verdict]] = {
         COUNT: lambda: _count(status, seen),
         ANCHOR: lambda: _anchor(status, seen),
         REJECTS: lambda: _rejects(status),
@@ -58,55 +70,61 @@ def results(
         OPEN: lambda: _open(status),
     }
     for name in sorted(names):
-        passed, severity, text, metadata = made[name]()
+        verdict = verdicts[name]()
         yield dg.AssetCheckResult(
-            passed=passed,
+            passed=verdict.passed,
             asset_key=table,
             check_name=name,
-            severity=severity,
-            description=text,
-            metadata=metadata,
+            severity=verdict.severity,
+            description=verdict.text,
+            metadata=verdict.metadata,
         )
 
 
-_WARN, _ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
-_Result = tuple[bool, dg.AssetCheckSeverity, str, dict[str, Any]]
+def _nothing_compared(why: str, metadata: Mapping[str, Any]) -> _Verdict:
+    return _Verdict(False, f"Nothing was compared: {why}", metadata)
 
 
-def _count(status: Status, seen: Probe) -> _Result:
-    rows, rejected, total = status.own_rows, status.rejected, seen.total
+def _count(status: Status, seen: Probe | SyncError) -> _Verdict:
+    rows, rejected = status.own_rows, status.rejected
     metadata = {"rows_in_table": rows, "rows_rejected": rejected}
-    if total is None:
-        text = "This pod does not tell how many rows there are; nothing was compared."
-        return True, _WARN, text, metadata
-    metadata["rows_in_oracle"] = total
-    # A set-aside item may be the new form of a row that the table has, or one that it lacks.
-    same = rows <= total <= rows + rejected
-    aside = f" and {rejected} set aside" if rejected else ""
-    text = f"{rows} rows here{aside}, about {total} in Oracle."
+    if isinstance(seen, SyncError):
+        return _nothing_compared(seen.sentence(), metadata)
+    if seen.total is None:
+        return _nothing_compared("this pod does not say how many rows there are.", metadata)
+    metadata["rows_in_oracle"] = seen.total
+    # A rejected item may be the new form of a row that the table has, or one that it lacks.
+    same = rows <= seen.total <= rows + rejected
+    aside = f" and {rejected} rejected" if rejected else ""
+    text = f"{rows} rows here{aside}, about {seen.total} in Oracle."
     if not same:
         text += " A sync brings what is new; a full refresh also what changed before the offset."
-    return same, _WARN, text, metadata
+    return _Verdict(same, text, metadata)
 
 
-def _anchor(status: Status, seen: Probe) -> _Result:
-    metadata = {"offset": status.state.offset, "stored": status.state.anchor, "found": seen.found}
-    shown = {name: str(value) for name, value in metadata.items() if value is not None}
+def _anchor(status: Status, seen: Probe | SyncError) -> _Verdict:
+    state = status.state
+    values = {"offset": state.offset, "stored": state.anchor}
+    if isinstance(seen, Probe):
+        values["found"] = seen.found
+    metadata = {name: str(value) for name, value in values.items() if value is not None}
+    if isinstance(seen, SyncError):
+        return _nothing_compared(seen.sentence(), metadata)
     if seen.anchored is None:
-        return True, _WARN, "Nothing is stored yet that could be compared.", shown
+        return _nothing_compared("no row is stored yet that Oracle could be asked for.", metadata)
     if seen.anchored:
-        return True, _WARN, f"The row before offset {status.state.offset} is the one stored.", shown
+        return _Verdict(True, f"The row before offset {state.offset} is the one stored.", metadata)
     text = (
-        f"The row before offset {status.state.offset} is another one: rows were added or removed "
+        f"The row before offset {state.offset} is not the one stored: rows were added or removed "
         "before it. The sensor asks for a full refresh, or start one: full_refresh: true."
     )
-    return False, _ERROR, text, shown
+    return _Verdict(False, text, metadata, _ERROR)
 
 
-def _rejects(status: Status) -> _Result:
+def _rejects(status: Status) -> _Verdict:
     rejected = status.rejected
     if not rejected:
-        return True, _WARN, "No item waits for a fix.", {"open": 0}
+        return _Verdict(True, "No item waits for a fix.", {"open": 0})
     examples = "\n".join(
         f"- offset {item.at_offset}: {item.reason}" for item in status.rejected_examples
     )
@@ -114,37 +132,50 @@ def _rejects(status: Status) -> _Result:
         f"{rejected} items could not be stored; they wait in rejected_items. After a fix, run "
         "the job replay_rejected_items, or oracle-sync replay."
     )
-    return False, _WARN, text, {"open": rejected, "examples": dg.MetadataValue.md(examples)}
+    return _Verdict(False, text, {"open": rejected, "examples": dg.MetadataValue.md(examples)})
 
 
-def _offset(status: Status) -> _Result:
-    rows, rejected, offset = status.own_rows, status.rejected, status.state.offset
-    metadata = {"offset": offset, "rows_in_table": rows, "rows_rejected": rejected}
-    missing = offset - rows - rejected
+def _offset(status: Status) -> _Verdict:
+    state, rows, rejected = status.state, status.own_rows, status.rejected
+    metadata = {"offset": state.offset, "rows_in_table": rows, "rows_rejected": rejected}
+    if not state.offset and not rows:
+        return _nothing_compared("the offset is 0, and the table has no row.", metadata)
+    missing, surplus = state.offset - rows - rejected, rows - state.offset
     if missing > 0:
         text = (
-            f"{missing} rows are missing: the offset counts {offset} items, the table has "
+            f"{missing} rows are missing: the offset counts {state.offset} items, the table has "
             f"{rows} rows. Someone removed rows by hand, or Oracle gave the same row twice. A "
             "full refresh puts it right: full_refresh: true."
         )
-        return False, _ERROR, text, metadata
-    text = f"The offset is {offset}, the table has {rows} rows"
-    text += f", {rejected} are set aside." if rejected else "."
-    if missing < 0:
-        # After a rewind, or until the full refresh that a shift calls for.
-        text += " Those beyond the offset are looked at again, or moved away by a full refresh."
-    return True, _WARN, text, metadata
+        return _Verdict(False, text, metadata, _ERROR)
+    if surplus > 0 and (not state.complete or state.refreshing or state.doubt):
+        text = (
+            f"the offset counts {state.offset} items and the table has {rows} rows, so a missing "
+            "row would not show until a sync has reached the end again."
+        )
+        return _nothing_compared(text, metadata)
+    if surplus > 0:
+        text = (
+            f"{surplus} rows too many: the offset counts {state.offset} items, the table has "
+            f"{rows} rows. Another program added them, or their removal is held back (the check "
+            f"{OPEN} says so). Look at them; a full refresh moves rows away that Oracle lacks."
+        )
+        return _Verdict(False, text, metadata, _ERROR)
+    aside = f", {rejected} are rejected" if rejected else ""
+    text = f"The offset is {state.offset}, the table has {rows} rows{aside}."
+    return _Verdict(True, text, metadata)
 
 
-def _open(status: Status) -> _Result:
+def _open(status: Status) -> _Verdict:
     state = status.state
     metadata = {"rows_held": state.removal_held or 0}
     if state.removal_held:
-        return False, _ERROR, removal_held(state.removal_held, status.table).sentence(), metadata
+        text = removal_held(state.removal_held, status.table).sentence()
+        return _Verdict(False, text, metadata, _ERROR)
     if state.doubt:
         text = f"A full refresh is due: {state.doubt}. The sensor asks for it, or start one."
-        return False, _ERROR, text, metadata
+        return _Verdict(False, text, metadata, _ERROR)
     if state.refreshing:
         text = f"A full refresh is not finished; it has reached offset {state.offset}."
-        return False, _WARN, text, metadata
-    return True, _WARN, "Nothing waits for a refresh or a confirmation.", metadata
+        return _Verdict(False, text, metadata)
+    return _Verdict(True, "Nothing waits for a refresh or a confirmation.", metadata)

@@ -1,7 +1,4 @@
-"""The checks of the table: with a run, alone, and when something is wrong.
-
-Belongs here: what a check says and on what it rests. Does not belong here: the UI (`test_ui.py`).
-"""
+"""The checks of the table: with a run, alone, and when something is wrong."""
 
 from __future__ import annotations
 
@@ -15,8 +12,9 @@ from oracle_sync.config.settings import SETTINGS
 from oracle_sync.definitions import build_defs
 from oracle_sync.engine.probe import Probe
 from oracle_sync.engine.store import State
-from oracle_sync.orchestration import checks
+from oracle_sync.orchestration import assets, checks
 from oracle_sync.orchestration.resources import DbResource, OracleResource
+from oracle_sync.orchestration.sync_run import run_table
 from oracle_sync.postgres.status import Status
 from oracle_sync_tests.support.faulty_pod import FaultyPod as Pod
 from oracle_sync_tests.support.faulty_pod import FaultyServer as SandboxServer
@@ -111,7 +109,7 @@ def numbers(found: dg.AssetCheckEvaluation) -> dict[str, Any]:
     return {name: value.value for name, value in found.metadata.items()}
 
 
-def test_a_run_carries_all_checks_and_asks_nothing_more_for_them(
+def test_a_run_carries_all_checks_and_asks_one_small_request_for_them(
     sync: Execute, server: SandboxServer
 ) -> None:
     sync()
@@ -121,12 +119,72 @@ def test_a_run_carries_all_checks_and_asks_nothing_more_for_them(
 
     assert set(found) == ALL
     assert all(check.passed for check in found.values())
-    assert server.requests == before + 1  # the sync's own, which joins and confirms the end
+    # The first is the sync's own, which joins and confirms the end.
+    assert server.requests == before + 2
+    assert server.log[-1]["limit"] == 2
     assert numbers(found[checks.COUNT]) == {
         "rows_in_table": 120,
         "rows_in_oracle": 120,
         "rows_rejected": 0,
     }
+    assert numbers(found[checks.ANCHOR])["found"] == str(server.pod.ids()[-1])
+
+
+def test_a_row_gone_right_after_the_last_page_makes_the_anchor_of_the_run_fall(
+    sync: Execute, server: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_and_lose_a_row(*given: Any) -> Any:
+        summary = run_table(*given)
+        server.pod.remove(positions=[5])
+        return summary
+
+    monkeypatch.setattr(assets, "run_table", run_and_lose_a_row)
+
+    found = sync()
+
+    assert not found[checks.ANCHOR].passed
+    assert found[checks.ANCHOR].severity == dg.AssetCheckSeverity.ERROR
+    assert not found[checks.COUNT].passed
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_where_oracle_does_not_answer_a_check_says_that_nothing_was_compared(
+    sync: Execute,
+    look: Execute,
+    server: SandboxServer,
+    monkeypatch: pytest.MonkeyPatch,
+    alone: bool,
+) -> None:
+    def run_and_lose_the_pod(*given: Any) -> Any:
+        summary = run_table(*given)
+        server.pod.add_fault("status", times=None, status=403)
+        return summary
+
+    monkeypatch.setattr(assets, "run_table", run_and_lose_the_pod)
+    found = sync()
+    if alone:
+        found = look()
+
+    for name in (checks.COUNT, checks.ANCHOR):
+        assert not found[name].passed
+        assert found[name].severity == dg.AssetCheckSeverity.WARN
+        assert (found[name].description or "").startswith("Nothing was compared: ")
+        assert "403" in (found[name].description or "")
+    for name in (checks.REJECTS, checks.OFFSET):
+        assert found[name].passed
+
+
+def test_a_table_without_a_row_has_nothing_to_compare_and_says_so(
+    sync: Execute, server: SandboxServer
+) -> None:
+    server.pod.remove(n=120)
+
+    found = sync()
+
+    for name in (checks.ANCHOR, checks.OFFSET):
+        assert not found[name].passed
+        assert found[name].severity == dg.AssetCheckSeverity.WARN
+        assert (found[name].description or "").startswith("Nothing was compared: ")
 
 
 def test_each_check_can_be_run_alone_with_one_request_at_most(
@@ -159,7 +217,7 @@ def test_new_rows_in_oracle_are_a_warning_with_both_numbers(
     assert "127" in (found.description or "")
 
 
-def test_a_pod_that_tells_no_count_is_no_failure(
+def test_without_a_count_from_the_pod_the_check_says_that_nothing_was_compared(
     sync: Execute, look: Execute, server: SandboxServer
 ) -> None:
     sync()
@@ -167,8 +225,9 @@ def test_a_pod_that_tells_no_count_is_no_failure(
 
     found = look(checks.COUNT)[checks.COUNT]
 
-    assert found.passed
-    assert "nothing was compared" in (found.description or "")
+    assert not found.passed
+    assert found.severity == dg.AssetCheckSeverity.WARN
+    assert (found.description or "").startswith("Nothing was compared: ")
 
 
 def test_a_row_gone_before_the_offset_makes_the_anchor_fall(
@@ -214,13 +273,40 @@ def test_rows_removed_by_hand_are_missed(sync: Execute, look: Execute, database_
     assert sync(full_refresh=True)[checks.OFFSET].passed
 
 
-def test_after_a_rewind_the_table_may_have_more_than_the_offset_counts(
+def test_after_a_rewind_a_missing_row_could_not_be_seen_and_the_check_says_so(
     sync: Execute, look: Execute, database_url: str
 ) -> None:
     sync()
-    rows(database_url, "UPDATE sync_state SET current_offset = 50, anchor = NULL")
+    rows(
+        database_url,
+        "UPDATE sync_state SET current_offset = 50, anchor = NULL, is_complete = 0",
+    )
+    rows(database_url, "DELETE FROM minimal_opportunities WHERE id <= 3")
 
-    assert look(checks.OFFSET)[checks.OFFSET].passed
+    found = look(checks.OFFSET)[checks.OFFSET]
+
+    assert not found.passed
+    assert found.severity == dg.AssetCheckSeverity.WARN
+    assert (found.description or "").startswith("Nothing was compared: ")
+
+
+def test_rows_that_oracle_does_not_have_any_more_are_too_many(
+    sync: Execute,
+    execute: Callable[..., dg.ExecuteInProcessResult],
+    look: Execute,
+    server: SandboxServer,
+) -> None:
+    """The removal limit kept them, and the full refresh failed."""
+    sync()
+    server.pod.remove(n=60)
+    refresh = execute(dg.AssetSelection.assets(TABLE), full_refresh=True, removal_limit=10)
+    assert not refresh.success
+
+    found = look(checks.OFFSET)[checks.OFFSET]
+
+    assert not found.passed
+    assert found.severity == dg.AssetCheckSeverity.ERROR
+    assert "60 rows too many" in (found.description or "")
 
 
 def test_checks_of_a_sync_name_count_its_own_rows(sync: Execute, look: Execute) -> None:
@@ -245,7 +331,7 @@ def test_a_check_before_the_first_sync_says_what_to_do(
 
 
 @pytest.mark.parametrize(
-    ("total", "passed"), [(None, True), (9, False), (10, True), (12, True), (13, False)]
+    ("total", "passed"), [(None, False), (9, False), (10, True), (12, True), (13, False)]
 )
 def test_items_set_aside_may_or_may_not_have_a_row(total: int | None, passed: bool) -> None:
     status = Status(

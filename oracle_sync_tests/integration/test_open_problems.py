@@ -34,8 +34,7 @@ def open_check(url: str) -> bool:
     """Return whether the check of open problems passes."""
     status = Database(url, OPPORTUNITIES).status("opportunities")
     assert status is not None
-    passed, _, _, _ = checks._open(status)
-    return passed
+    return checks._open(status).passed
 
 
 def test_a_removal_that_is_held_stays_open_through_runs_that_succeed(database_url: str) -> None:
