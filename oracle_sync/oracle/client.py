@@ -1,4 +1,4 @@
-"""One page out of Oracle, signed in, retried and checked."""
+"""Get pages and descriptions from a pod, signed in, retried and checked."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from typing import Any
 from requests.auth import AuthBase
 
 from oracle_sync.config.collection import Collection
+from oracle_sync.config.description import Description
 from oracle_sync.config.settings import OracleSettings
 from oracle_sync.engine.source import Page, PageRequest
 from oracle_sync.errors import RequestRefused, SignInRefused
 from oracle_sync.oracle.answers import read_answer, read_page
+from oracle_sync.oracle.describe import read_collections, read_description
 from oracle_sync.oracle.retries import Retries
 from oracle_sync.oracle.sign_in import SignIn
-from oracle_sync.oracle.sizes import TOKEN, page_size
+from oracle_sync.oracle.sizes import DESCRIPTION, TOKEN, page_size
 from oracle_sync.oracle.transport import Request, Transport
-from oracle_sync.oracle.urls import page_url
+from oracle_sync.oracle.urls import collections_url, describe_url, page_url
 
 
 class OracleClient:
@@ -78,6 +80,28 @@ class OracleClient:
             page = self._page(replace(request, want_total=False), stopped)
             self._totals_refused = True
             return page
+
+    def describe(self, path: str) -> Description:
+        """Return what the pod says of a collection.
+
+        Raises:
+            SourceError: if there is no description to be had.
+        """
+        url, place = describe_url(self._settings, path), f"description of {path}"
+        return read_description(self._described(url, place), path)
+
+    def collections(self) -> list[tuple[str, str]]:
+        """Return path and title of each collection that the pod lists, in the order of their paths.
+
+        Raises:
+            SourceError: if there is no list to be had.
+        """
+        url = collections_url(self._settings)
+        return read_collections(self._described(url, "list of collections"))
+
+    def _described(self, url: str, place: str) -> Any:
+        get = Request(url, place, DESCRIPTION)
+        return self._retries.run(lambda: self._get(get), threading.Event()).value
 
     def _page(self, request: PageRequest, stopped: threading.Event) -> Page:
         url = page_url(self._settings, self.collection, request)

@@ -1,4 +1,4 @@
-"""The URL of a page: which parameters are sent, and how Oracle's REST framework reads them."""
+"""Write URLs: which parameters are sent, and how Oracle's REST framework reads them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ from oracle_sync.oracle.query import write_query
 _LITERAL = ";,=:"
 
 
-def resource_url(settings: OracleSettings, collection: Collection) -> str:
-    """Return the collection's own URL, without parameters."""
-    return (
-        f"{settings.base_url}/crmRestApi/resources/{settings.api_version}/{quote(collection.path)}"
-    )
+def describe_url(settings: OracleSettings, path: str) -> str:
+    """Return the URL of a collection's description."""
+    return f"{_resource_url(settings, path)}/describe"
+
+
+def collections_url(settings: OracleSettings) -> str:
+    """Return the URL of the list of all collections."""
+    return f"{_resource_url(settings, 'describe')}?metadataMode=minimal"
 
 
 def page_url(settings: OracleSettings, collection: Collection, request: PageRequest) -> str:
@@ -42,4 +45,8 @@ def page_url(settings: OracleSettings, collection: Collection, request: PageRequ
     query = "&".join(
         f"{name}={quote(text, safe=_LITERAL)}" for name, text in parameters.items() if text
     )
-    return f"{resource_url(settings, collection)}?{query}"
+    return f"{_resource_url(settings, collection.path)}?{query}"
+
+
+def _resource_url(settings: OracleSettings, path: str) -> str:
+    return f"{settings.base_url}/crmRestApi/resources/{settings.api_version}/{quote(path)}"
