@@ -51,7 +51,7 @@ returned AS (
 ),
 marked AS (
     INSERT INTO refresh_marks (sync_name, walk, key)
-    SELECT %(sync)s, %(walk)s::integer, key FROM page WHERE %(refreshing)s
+    SELECT %(sync)s, %(walk)s::integer, key::varchar FROM page WHERE %(refreshing)s
     UNION ALL
     SELECT %(sync)s, %(walk)s, key FROM json_array_elements_text(%(met)s::json) AS met(key)
     WHERE %(refreshing)s AND EXISTS (SELECT FROM state)
