@@ -13,7 +13,7 @@ from psycopg2.extensions import connection as Connection
 from oracle_sync.config.collection import Collection
 from oracle_sync.engine.rows import Batch, Reject
 from oracle_sync.engine.store import State, Written
-from oracle_sync.postgres.queries import prepared
+from oracle_sync.postgres.queries import prepared, query
 from oracle_sync.postgres.session import Session
 
 RACES = 5
@@ -61,14 +61,15 @@ def commit_batch(
 def _execute(
     session: Session, connection: Connection, collection: Collection, parameters: dict[str, Any]
 ) -> dict[str, Any]:
-    text = prepared("commit_batch", collection).execute
+    statement = prepared("commit_batch", collection)
+    session.prepare(connection, f"{query('before_commits')}; {statement.prepare}")
     for _ in range(RACES):
         try:
-            return session.one(connection, text, **parameters)
+            return session.one(connection, statement.execute, **parameters)
         except psycopg2.errors.UniqueViolation:
             # Another sync stored one of the new rows at the same moment; by now it is seen.
             continue
-    return session.one(connection, text, **parameters)
+    return session.one(connection, statement.execute, **parameters)
 
 
 def rejects_json(rejects: Sequence[Reject]) -> str:

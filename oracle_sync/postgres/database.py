@@ -130,10 +130,10 @@ class Database:
         with self.connection("reading what is stored") as connection, connection.cursor() as cursor:
             found = status.status(connection, c, sync_name)
             assert found is not None
-            cursor.execute("SELECT current_database(), current_schema()")
-            database, schema_name = cursor.fetchone() or ("", "")
+            cursor.execute(query("whole_name", c))
+            (name,) = cursor.fetchone() or ("",)
             cursor.execute(query("latest", c), {"rows": rows})
-            return Details(found, f"{database}.{schema_name}.{c.table}", cursor.fetchall())
+            return Details(found, name, cursor.fetchall())
 
     def frame(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Return the table as a data frame in the order of its ids, or some of its columns.

@@ -18,8 +18,8 @@ HEAD = "0001"
 not the import of Alembic and SQLAlchemy."""
 
 VERSION_TABLE = "oracle_sync_version"
-# Not current_schema, which is null where the schema is yet to be made.
-_LOCK = "hashtextextended('oracle_sync migrations ' || current_setting('search_path'), 0)"
+# One for the database: two roles may come to the same tables by different search paths.
+_LOCK = "hashtextextended('oracle_sync migrations', 0)"
 
 _ONE_THREAD = threading.Lock()
 """Alembic's `op` and `context` are one for the whole process: the migrations of two threads, as of

@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any, TypeVar
 
 import psycopg2
@@ -23,7 +24,7 @@ from oracle_sync.errors import (
     unknown_sync,
 )
 from oracle_sync.postgres.connection import connect, errors, one, passing, translated
-from oracle_sync.postgres.queries import prepared, query
+from oracle_sync.postgres.queries import query
 from oracle_sync.postgres.reader import lock_holder, read_state
 
 T = TypeVar("T")
@@ -31,15 +32,12 @@ T = TypeVar("T")
 LAST_TRY_SECONDS = 1.0
 """For trying again once a database has been given up, as for a last word on why."""
 
-LOCK_NAME = "oracle_sync lock"
-"""What pg_stat_activity shows of the connection that holds a lock."""
-
 
 class Session:
-    """Holds the lock of a sync name, on a connection of its own, until closed.
+    """Holds the lock of a sync name until closed, and writes on the connection that holds it.
 
-    Each session begins an epoch: whoever wrote before it fails at the next commit, also a
-    process that has lost its lock without noticing.
+    So a process that has lost its lock can't write either: it has to connect again, and to take
+    the lock again. Each session begins an epoch: whoever wrote before it fails at the next commit.
     """
 
     def __init__(
@@ -62,14 +60,13 @@ class Session:
         self._closed = threading.Event()
         self._retry_seconds = retry_seconds
         self._given_up = False
-        self._data: Connection | None = None
-        self._lock: Connection | None = None
+        self._connection: Connection | None = None
+        self._prepared: Connection | None = None
         try:
-            self._lock = connect(url, LOCK_NAME)
-            self._data = self._open()
-            self._demand_sessions_of_their_own(self._lock, self._data)
-            self._take_lock(self._lock, wait, on_wait)
-            self.entered = self._enter(self._data, new_sync)
+            self._connection = connect(url)
+            self._demand_a_session_of_its_own(self._connection)
+            self._take_lock(self._connection, wait, on_wait)
+            self.entered = self._enter(self._connection, new_sync)
         except BaseException:
             self.close()
             raise
@@ -84,19 +81,10 @@ class Session:
         self._closed.set()
         self._disconnect()
 
-    def _open(self) -> Connection:
-        """Connect, and have the commit statement planned once for all batches."""
-        connection = connect(self.url)
-        with errors(self.url, "preparing to commit"), connection.cursor() as cursor:
-            cursor.execute(query("before_commits"))
-            cursor.execute(prepared("commit_batch", self._collection).prepare)
-        return connection
-
     def _disconnect(self) -> None:
-        for connection in (self._data, self._lock):
-            if connection is not None:
-                connection.close()
-        self._data = self._lock = None
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
 
     def attempt(
         self,
@@ -118,12 +106,12 @@ class Session:
             if self._closed.is_set():
                 raise StoreUnavailable(f"Stopped while {doing}.")
             try:
-                if self._data is None:
+                if self._connection is None:
                     done = landed(self._return())
                     if done is not None:
                         return done
-                assert self._data is not None
-                done = work(self._data)
+                assert self._connection is not None
+                done = work(self._connection)
                 self._given_up = False
                 return done
             except (psycopg2.Error, SyncError) as error:
@@ -131,7 +119,7 @@ class Session:
                 again = cause is not None and passing(cause)
                 if not again or time.monotonic() + delay > deadline:
                     self._given_up = again
-                    if self._data is not None and self._data.closed:
+                    if self._connection is not None and self._connection.closed:
                         # What is tried after this can only be done on a new connection.
                         self._disconnect()
                     if isinstance(error, psycopg2.Error):
@@ -149,11 +137,15 @@ class Session:
         """Return the seconds to keep trying; few where the database was away for all of them."""
         return min(self._retry_seconds, LAST_TRY_SECONDS if self._given_up else math.inf)
 
-    def one(
-        self, connection: Connection | None, statement: str, **parameters: Any
-    ) -> dict[str, Any]:
+    def prepare(self, connection: Connection, statement: str) -> None:
+        """Run a statement that prepares for all commits of a connection, before the first one."""
+        if connection is not self._prepared:
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+            self._prepared = connection
+
+    def one(self, connection: Connection, statement: str, **parameters: Any) -> dict[str, Any]:
         """Return the row that a statement gives; `sync` and `holder` are among its parameters."""
-        assert connection is not None
         row = one(connection, statement, parameters | self.names)
         assert row is not None
         return row
@@ -173,7 +165,7 @@ class Session:
             "Look for other programs that write sync_state, such as the old script.",
         )
 
-    def _demand_sessions_of_their_own(self, lock: Connection, data: Connection) -> None:
+    def _demand_a_session_of_its_own(self, connection: Connection) -> None:
         """See that no pooler shares the server's sessions, before the lock is taken.
 
         In PgBouncer's transaction mode the session of a client that is idle goes to the next one
@@ -181,12 +173,15 @@ class Session:
         that session, whoever else comes.
         """
         pid = "SELECT pg_backend_pid() AS pid"
-        with errors(self.url, "looking at the server's sessions"):
-            first = self.one(lock, pid)
-            if first != self.one(data, pid) and first == self.one(lock, pid):
+        with (
+            errors(self.url, "looking at the server's sessions"),
+            closing(connect(self.url)) as other,
+        ):
+            first = self.one(connection, pid)
+            if first != self.one(other, pid) and first == self.one(connection, pid):
                 return
-            for connection in (lock, data):
-                with connection.cursor() as cursor:
+            for shared in (connection, other):
+                with shared.cursor() as cursor:
                     # The sessions go on to others, who know nothing of our settings.
                     cursor.execute("DISCARD ALL")
         raise StoreRefused(
@@ -195,11 +190,13 @@ class Session:
             "Use session mode, or connect to PostgreSQL itself.",
         )
 
-    def _take_lock(self, lock: Connection, wait: float, on_wait: Callable[[str], None]) -> None:
+    def _take_lock(
+        self, connection: Connection, wait: float, on_wait: Callable[[str], None]
+    ) -> None:
         deadline, reported = time.monotonic() + wait, ""
         with errors(self.url, "taking the lock"):
-            while not self.one(lock, query("try_lock"))["got"]:
-                who = lock_holder(lock, self.sync_name) or "another session"
+            while not self.one(connection, query("try_lock"))["got"]:
+                who = lock_holder(connection, self.sync_name) or "another session"
                 if time.monotonic() >= deadline:
                     raise Locked(f"{self.sync_name} is being synced by {who}.")
                 if who != reported:
@@ -207,10 +204,10 @@ class Session:
                     reported = who
                 time.sleep(min(0.2, max(0.0, deadline - time.monotonic())))
 
-    def _enter(self, data: Connection, new_sync: bool) -> State:
+    def _enter(self, connection: Connection, new_sync: bool) -> State:
         """Begin an epoch; create the state of a name that has none, if that is meant."""
-        with errors(self.url, "claiming the sync"), data, data.cursor() as cursor:
-            row = one(data, query("claim_state"), self.names)
+        with errors(self.url, "claiming the sync"), connection, connection.cursor() as cursor:
+            row = one(connection, query("claim_state"), self.names)
             if row is None:
                 cursor.execute(query("lock_names"))
                 cursor.execute(query("sync_names"))
@@ -220,23 +217,21 @@ class Session:
                 if len(others) == 1:
                     claim = query("claim_unclaimed", self._collection)
                     cursor.execute(claim, {"owner": others[0]})
-                row = self.one(data, query("create_state"))
+                row = self.one(connection, query("create_state"))
         return State(**row)
 
     def _return(self) -> State:
         """Come back after the connection was lost, if nobody has taken over meanwhile."""
-        self._data = None
-        data = self._open()
+        connection = connect(self.url)
         try:
-            self._still_ours(data)
+            self._still_ours(connection)
             # The server may not have noticed yet that our old session is gone.
-            self._lock = connect(self.url, LOCK_NAME)
-            self._take_lock(self._lock, self._patience, lambda _: None)
-            found = self._still_ours(data)
+            self._take_lock(connection, self._patience, lambda _: None)
+            found = self._still_ours(connection)
         except BaseException:
-            data.close()
+            connection.close()
             raise
-        self._data = data
+        self._connection = connection
         return found
 
     def _still_ours(self, connection: Connection) -> State:

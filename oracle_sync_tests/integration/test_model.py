@@ -366,8 +366,9 @@ class Machine(RuleBasedStateMachine):
     def an_orphan_wakes_up_after_another_took_over(self, size: int, key: int) -> None:
         orphan = writer(self.url, self.name, holder="orphan")
         try:
-            assert orphan._session._lock is not None
-            orphan._session._lock.close()
+            assert orphan._session._connection is not None
+            with orphan._session._connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock_all()")
             self.sync(size, 1)
             before = self.everything()
             late = Batch(

@@ -389,13 +389,68 @@ def test_a_writer_that_waits_gets_the_lock_and_hears_once_who_has_it(database_ur
     assert told[0].startswith("the first")
 
 
+HELD = """
+SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+
+def end_lock(url: str) -> None:
+    """End the session that holds a lock, as an administrator or a failover does."""
+    [(pid,)] = rows(url, HELD)
+    rows(url, "SELECT pg_terminate_backend(%s, 10000)", pid)
+
+
+def test_a_writer_that_lost_its_lock_has_it_again_before_it_writes(database_url: str) -> None:
+    seen = []
+
+    def look(_summary: Any, _batch: Any) -> None:
+        seen.append(Database(database_url, OPPORTUNITIES).holder(NAME))
+        if len(seen) == 2:
+            end_lock(database_url)
+
+    with writer(database_url, holder="the first") as store:
+        run_sync(ListSource(30), store, Options(), look)
+        assert store.retries == 1
+    assert len(seen) > 3
+    assert [holder for holder in seen if holder is None] == []
+
+
+def test_two_roles_on_the_same_tables_share_the_lock_whatever_their_schemas(
+    database_url: str,
+) -> None:
+    name = f"r_{urlsplit(database_url).path[1:]}"
+    rows(database_url, f"CREATE ROLE {name} LOGIN SUPERUSER")
+    try:
+        rows(database_url, f"CREATE SCHEMA {name}")
+        url = urlunsplit(urlsplit(database_url)._replace(netloc=f"{name}:@"))
+        with writer(database_url, holder="the first"):
+            assert "the first" in str(Database(url, OPPORTUNITIES).holder(NAME))
+            found = Database(url, OPPORTUNITIES).status(NAME)
+            assert found is not None
+            assert "the first" in str(found.running)
+            with pytest.raises(Locked, match="the first"):
+                writer(url, wait=0.0)
+        rows(database_url, f"DROP SCHEMA {name}")
+    finally:
+        rows(database_url, f"DROP ROLE {name}")
+
+
+def let_go_of_the_lock(orphan: Writer) -> None:
+    """Lose the lock and keep the connection, as behind a pooler that shares sessions."""
+    connection = orphan._session._connection
+    assert connection is not None
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_unlock_all()")
+
+
 @contextmanager
 def orphan_and_heir(url: str) -> Iterator[tuple[Writer, Writer]]:
-    """Yield a writer that lost its lock unnoticed, and the one that took over."""
+    """Yield a writer whose lock went although its connection stayed, and the one that took over."""
     orphan = writer(url, holder="the orphan")
     try:
         orphan.commit(batch(0, "1", "2"))
-        assert terminate(url, "oracle_sync lock") == 1
+        let_go_of_the_lock(orphan)
         with writer(url, holder="the heir", wait=10.0) as heir:
             yield orphan, heir
     finally:
@@ -444,7 +499,7 @@ def test_an_orphaned_run_ends_with_fenced_and_with_nothing_else(database_url: st
 
     def take_over(_summary: Any, _batch: Any) -> None:
         if not heirs:
-            terminate(database_url, "oracle_sync lock")
+            end_lock(database_url)
             heirs.append(writer(database_url, holder="the heir", wait=10.0))
 
     with (
@@ -457,10 +512,10 @@ def test_an_orphaned_run_ends_with_fenced_and_with_nothing_else(database_url: st
     heirs[0].close()
 
 
-def test_an_orphan_that_lost_both_connections_does_not_come_back(database_url: str) -> None:
+def test_an_orphan_that_lost_its_connection_does_not_come_back(database_url: str) -> None:
     with orphan_and_heir(database_url) as (orphan, _):
-        assert orphan._session._data is not None
-        orphan._session._data.close()
+        assert orphan._session._connection is not None
+        orphan._session._connection.close()
         before = dump(database_url)
         with pytest.raises(Fenced, match="the heir"):
             orphan.commit(batch(2, "3"))
@@ -495,7 +550,6 @@ def test_a_connection_killed_before_a_commit_is_replaced(database_url: str) -> N
         assert store.commit(batch(2, "3")).inserted == 1
         assert store.retries == 1
         assert terminate(database_url, "oracle_sync") == 1
-        assert terminate(database_url, "oracle_sync lock") == 1
         store.commit(batch(3, "4"))
         assert store.state.total_synced == 4
     assert state(database_url, "current_offset, total_synced, epoch") == (4, 4, 1)

@@ -5,8 +5,9 @@ holder, held_since, source_total, last_success_at, last_error, last_error_at, re
 removal_held_at, fields
 
 -- name: lock_key
--- With the schema, so that two installations in schemas of one database do not lock each other out.
-hashtextextended('oracle_sync ' || current_schema() || '.' || s.sync_name, 0)
+-- With the table itself, which two roles may find by different names, and two installations in
+-- schemas of one database by the same one.
+hashtextextended('oracle_sync ' || 'sync_state'::regclass::oid || '.' || s.sync_name, 0)
 
 -- name: locks
 -- The keys of all advisory locks of one key that are held in this database.

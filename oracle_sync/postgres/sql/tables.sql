@@ -2,6 +2,10 @@
 SELECT attname AS name FROM pg_attribute
 WHERE attrelid = to_regclass('{table}') AND attnum > 0 AND NOT attisdropped
 
+-- name: whole_name
+SELECT concat_ws('.', current_database(), relnamespace::regnamespace, relname) AS name
+FROM pg_class WHERE oid = '{table}'::regclass
+
 -- name: make_tables
 -- A collection's table, made or adopted from the script, whose columns come first, and the table
 -- of the rows that are gone from Oracle. What is there already is left as it is.
