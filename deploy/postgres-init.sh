@@ -1,5 +1,5 @@
 #!/bin/sh
-# Run by PostgreSQL's image, once, on an empty volume: a role that owns its database and no more.
+# PostgreSQL's image runs this once, on an empty volume. Creates a role that owns one database.
 set -eu
 psql -v ON_ERROR_STOP=1 -U postgres -d postgres <<'SQL'
 \set password `cat /run/secrets/database_password`

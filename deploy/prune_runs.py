@@ -1,9 +1,9 @@
-"""Removes old runs, with their events and output: Dagster itself keeps them for ever.
+"""Remove old runs with their events and output, which Dagster keeps for ever.
 
     python deploy/prune_runs.py DAYS
 
-Only runs that have ended go, a hundred at a time, the oldest first. The sync's own tables, its
-history among them, are not touched. May run while everything else does, and be stopped and started.
+It removes only runs that have ended, oldest first, and does not touch the sync's tables. It may run
+beside everything else, and be interrupted.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRun
 
 
 def prune(instance: dg.DagsterInstance, days: float) -> int:
-    """Remove the runs that were made more than `days` ago and have ended; give their number."""
+    """Remove the runs that have ended and are older than `days`, and return their number."""
     before = dt.datetime.now(dt.UTC) - dt.timedelta(days=days)
     old = dg.RunsFilter(statuses=ENDED, created_before=before)
     removed = 0
     while records := instance.get_run_records(old, limit=100, ascending=True):
         for record in records:
             run_id = record.dagster_run.run_id
-            # The output first: once the run is gone, nobody finds it any more.
+            # The output goes first: without the run, nobody would find it.
             instance.compute_log_manager.delete_logs(prefix=[run_id])
             instance.delete_run(run_id)
         removed += len(records)

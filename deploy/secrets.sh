@@ -1,13 +1,13 @@
 #!/bin/sh
-# Makes what the services read from files: passwords, database URL, and PostgreSQL's certificate
-# with an authority of its own. Leaves alone what is there; to rotate something, remove it first.
+# Creates the files that the services read: passwords, the database URL, and PostgreSQL's
+# certificate with its authority. Keeps files that exist; to rotate one, remove it first.
 #   sh deploy/secrets.sh [FOLDER] [HOST OF THE DATABASE]
 set -eu
 folder=${1:-$(dirname "$0")/secrets}
 host=${2:-postgres}
 mkdir -p "$folder"
-# The folder keeps others out. The files are readable because each is mounted into a container
-# whose user is another one than yours.
+# The folder keeps other users out. The files are readable, since each is mounted into a container
+# that runs as another user.
 chmod 700 "$folder"
 cd "$folder"
 umask 022
@@ -30,7 +30,7 @@ if [ ! -s postgres_cert ]; then
   printf 'subjectAltName=DNS:%s\nbasicConstraints=CA:FALSE\n' "$host" >extensions
   openssl x509 -req -in request -CA postgres_ca -CAkey authority_key -CAcreateserial -days 825 \
     -extfile extensions -out postgres_cert 2>/dev/null
-  # Signed once and never again: a new certificate comes with a new authority.
+  # Nothing else is ever signed: a new certificate comes with a new authority.
   rm -f authority_key request extensions postgres_ca.srl
   chmod 644 postgres_key
 fi
