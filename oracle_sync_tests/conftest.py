@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 import uuid
 import warnings
@@ -120,7 +121,9 @@ def empty_database_url(postgres_url: str) -> Iterator[str]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Remember which process started the workers: it tidies up at the end."""
+    """Let Ctrl-C reach what tests start, and remember which process tidies up at the end."""
+    # A shell that starts pytest in the background has it and its children ignore SIGINT.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if "PYTEST_XDIST_WORKER" not in os.environ:
         config.stash[_RUN] = True
 

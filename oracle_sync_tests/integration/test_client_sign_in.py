@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from oracle_sync.errors import (
     RequestRefused,
     SignInRefused,
 )
+from oracle_sync.oracle import sign_in
 from oracle_sync_tests.support.faulty_pod import FaultyPod, FaultyServer
 from oracle_sync_tests.support.fetching import (
     ANY,
@@ -93,15 +94,18 @@ def test_the_scope_is_sent_with_the_request_for_a_token(server: FaultyServer) ->
     assert "The scope is not known" in str(error)
 
 
-def test_a_token_is_renewed_before_it_expires(server: FaultyServer) -> None:
-    server.pod.configure(token_seconds=1.0)
+def test_a_token_is_renewed_a_minute_before_it_expires(
+    server: FaultyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.pod.configure(token_seconds=1000.0)
+    now = 0.0
+    monkeypatch.setattr(sign_in, "time", SimpleNamespace(monotonic=lambda: now))
     source = oauth(server)
-    until = time.monotonic() + 2.5
-    while time.monotonic() < until:
+    for moment, tokens in [(0.0, 1), (939.0, 1), (941.0, 2), (1880.0, 2), (1882.0, 3)]:
+        now = moment
         source.fetch(ANY)
-        time.sleep(0.02)
+        assert len(statuses(server, "POST")) == tokens
     assert set(statuses(server, "GET")) == {200}
-    assert 3 <= len(statuses(server, "POST")) <= 4
 
 
 def test_a_token_revoked_in_the_middle_is_renewed_once_for_all_threads(
