@@ -18,7 +18,14 @@ from dagster_postgres import DagsterPostgresStorage
 
 from oracle_sync.config.settings import Settings, load
 from oracle_sync.errors import SettingError
-from oracle_sync.postgres.connection import connect, demand_schema, errors, in_schema, make_schema
+from oracle_sync.postgres.connection import (
+    connect,
+    demand_schema,
+    errors,
+    in_schema,
+    in_utf8,
+    make_schema,
+)
 from oracle_sync.postgres.database import url_of
 
 SCHEMA = "dagster"
@@ -63,7 +70,7 @@ def _tables_there(url: str) -> bool:
 def dagster_url(settings: Settings) -> str:
     """Return the URL of Dagster's storage, and create its schema where that is up to us."""
     if settings.dagster_database_url:
-        return settings.dagster_database_url
+        return in_utf8(settings.dagster_database_url)
     url = url_of(settings)
     connection = connect(url)
     try:
@@ -71,7 +78,7 @@ def dagster_url(settings: Settings) -> str:
             make_schema(connection, SCHEMA)
     finally:
         connection.close()
-    found = in_schema(url, SCHEMA)
+    found = in_schema(in_utf8(url), SCHEMA)
     demand_schema(found, SCHEMA)
     return found
 

@@ -25,6 +25,10 @@ LINK_TIMEOUT_MS = 30_000
 """How long what one side sent may stay without the other's word that it came. Both sides have it:
 else the kernel asks for a quarter of an hour, and the server keeps locks for that long."""
 
+ENCODING = "UTF8"
+"""Of the database and of each connection, whatever PGCLIENTENCODING says: Oracle's text may hold
+any character."""
+
 # Pages are joined to the table by index, row by row. The planner, which can't know how many rows
 # a JSON array holds, would at times rather hash the whole table: on a million rows that costs a
 # second for each page.
@@ -79,7 +83,9 @@ def connect(url: str, application: str = "oracle_sync") -> Connection:
             keepalives_interval=10,
             keepalives_count=3,
             tcp_user_timeout=LINK_TIMEOUT_MS,
+            client_encoding=ENCODING,
         )
+        _demand_encoding(connection)
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute(_SESSION)
@@ -88,10 +94,32 @@ def connect(url: str, application: str = "oracle_sync") -> Connection:
     return connection
 
 
+def _demand_encoding(connection: Connection) -> None:
+    encoding = connection.get_parameter_status("server_encoding")
+    if encoding not in (ENCODING, None):
+        connection.close()
+        raise StoreRefused(
+            f"The database's encoding is {encoding}, which does not hold every character that "
+            f"Oracle may send, so nothing is stored in it. It has to be {ENCODING}.",
+            f"Make another one: CREATE DATABASE oracle_sync ENCODING '{ENCODING}' TEMPLATE "
+            "template0; and let DATABASE_URL lead to it.",
+        )
+
+
+def in_utf8(url: str) -> str:
+    """Return the URL, with connections that speak UTF8 whatever PGCLIENTENCODING says."""
+    if "client_encoding=" in url:
+        return url
+    return f"{url}{_separator(url)}client_encoding={ENCODING}"
+
+
+def _separator(url: str) -> str:
+    return "&" if "?" in url else "?"
+
+
 def in_schema(url: str, schema: str) -> str:
     """Return the URL whose connections find their tables in `schema`."""
-    separator = "&" if "?" in url else "?"
-    return f"{url}{separator}{urlencode({'options': f'-csearch_path={schema}'})}"
+    return f"{url}{_separator(url)}{urlencode({'options': f'-csearch_path={schema}'})}"
 
 
 def demand_schema(url: str, schema: str) -> None:

@@ -172,4 +172,4 @@ def test_dagsters_own_connections_do_not_land_in_a_wrong_schema(
 
     assert "DAGSTER_DATABASE_URL" in refused.value.advice
     direct = load({"DATABASE_URL": url, "DAGSTER_DATABASE_URL": "postgresql://elsewhere/dagster"})
-    assert dagster_url(direct) == "postgresql://elsewhere/dagster"
+    assert dagster_url(direct) == "postgresql://elsewhere/dagster?client_encoding=UTF8"
