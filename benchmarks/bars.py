@@ -1,8 +1,4 @@
-"""The bars that ours is to clear, checked on the results of one run.
-
-Belongs here: each bar as a ratio within the run. Does not belong here: measuring. It is no test:
-a busy machine must not fail a build.
-"""
+"""The bars that oracle_sync should clear, as ratios within the results of one run."""
 
 from __future__ import annotations
 

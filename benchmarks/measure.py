@@ -1,7 +1,7 @@
-"""Runs one command, and prints what it took as JSON. Started anew, by file, for each measurement.
+"""Run one command, and print what it took as JSON.
 
-Belongs here: wall, CPU and memory of a process and its children. Does not belong here: imports
-beyond the bare ones, since a child begins with the memory of the process it is forked from.
+It is started by file for each measurement, and imports little, since a child begins with the memory
+of the process that starts it.
 """
 
 import json

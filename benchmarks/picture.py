@@ -1,7 +1,4 @@
-"""The results as a picture. Runs in the peers' environment, which has matplotlib.
-
-Belongs here: drawing. Does not belong here: figures.
-"""
+"""The results as a chart, drawn with the matplotlib of the peers' environment."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Runs contestants on workloads, in turn, and keeps what each took: `python -m benchmarks.run`.
-
-Belongs here: processes, databases, the order of things. Does not belong here: what is measured
-(`workloads.py`), and what is made of it (`bars.py`, `picture.py`).
-"""
+"""Run contestants on workloads, in turn, and keep what each took: `python -m benchmarks.run`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""The source of the benchmarks: the stand-in pod's rows, in pages that are made once.
+"""The source of the benchmarks: the rows of the stand-in pod, in pages that are made once.
 
-Belongs here: answering fast enough never to be what is measured. Does not belong here: what a pod
-does beyond that; it knows one order, two fields and a password, and looks at no finder.
+It knows one order, two fields and a password, and ignores the finder.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""The results as a table for people.
-
-Belongs here: medians, and how figures are written. Does not belong here: judging them.
-"""
+"""The results as a table for people."""
 
 from __future__ import annotations
 

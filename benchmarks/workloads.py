@@ -1,7 +1,4 @@
-"""What is measured: the contestants, the workloads, and who takes part in which, how often.
-
-Belongs here: declarations. Does not belong here: running them.
-"""
+"""What is measured: the contestants, the workloads, and who takes part in which, how often."""
 
 from __future__ import annotations
 

@@ -1,4 +1,1 @@
-"""One module for each contestant that has to be written: a whole process, told all by environment.
-
-Belongs here: the job done another way. Does not belong here: measuring it.
-"""
+"""A module for each contestant that had to be written. The environment says what to do."""

@@ -1,8 +1,4 @@
-"""dlt with a resource written by hand for this job: threads that fetch, Arrow tables, COPY.
-
-Belongs here: the best that an hour's work makes of dlt. Does not belong here: order, resuming or
-joined pages, which it does without.
-"""
+"""dlt with a resource written by hand for this job: threads that fetch, Arrow tables, COPY."""
 
 from __future__ import annotations
 

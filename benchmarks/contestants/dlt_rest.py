@@ -1,7 +1,4 @@
-"""dlt with its own `rest_api` source; `tuned` with the settings that make this job fastest.
-
-Belongs here: dlt as its documentation has it. Does not belong here: a source of our own.
-"""
+"""dlt with its own `rest_api` source; `tuned` with the settings that make this job fastest."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The floor: threads that fetch every page, and do nothing with it.
-
-Belongs here: asking as fast as the source answers. Does not belong here: reading the answers.
-"""
+"""The floor: threads that fetch every page, and do nothing with it."""
 
 from __future__ import annotations
 

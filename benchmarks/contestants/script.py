@@ -1,8 +1,4 @@
-"""The script that this project replaces, written anew: one file, one loop, an offset in a table.
-
-Belongs here: what such a script does, as plainly as it does it. Does not belong here: anything
-that makes it faster or safer.
-"""
+"""The script that this project replaces, rewritten: one loop, and an offset in a table."""
 
 from __future__ import annotations
 

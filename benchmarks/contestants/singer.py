@@ -1,7 +1,4 @@
-"""Singer: a tap made with its SDK, piped into the target for PostgreSQL as that comes.
-
-Belongs here: the tap as the SDK's documentation has it. Does not belong here: anything faster.
-"""
+"""Singer: a tap made with its SDK, piped into the target for PostgreSQL as that comes."""
 
 from __future__ import annotations
 

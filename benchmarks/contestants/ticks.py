@@ -1,8 +1,4 @@
-"""Ticks of the sensor `new_opportunities` on several tables, in turn, timed in this process.
-
-Belongs here: evaluating the sensor as the daemon does, on the instance of each table's database.
-Does not belong here: the daemon.
-"""
+"""Ticks of the sensor `new_opportunities` on several tables, in turn, timed in this process."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""A run of the asset in this process: what Dagster is told of it, and what it is never told.
-
-Belongs here: metadata, config, failures and the run's log. Does not belong here: what the engine
-does with the rows (`test_engine.py`), and the UI (`test_ui.py`).
-"""
+"""A run of the asset in this process: what Dagster is told of it, and what it is never told."""
 
 from __future__ import annotations
 

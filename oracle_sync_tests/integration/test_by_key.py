@@ -1,9 +1,4 @@
-"""Paging by key: the same rows, state and promises as by offset, without deep offsets.
-
-Belongs here: what differs where ORACLE_SYNC_PAGING is `key`, in process and over HTTP. Does not
-belong here: the URLs (`test_client.py`), `oracle-sync check` (`test_cli.py`), kills
-(`test_kill.py`) and random interleavings (`test_model.py`).
-"""
+"""Paging by key: the same rows, state and promises as by offset, without deep offsets."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Whole syncs of an in-process source into a real PostgreSQL: what ends up in the table, always.
-
-Belongs here: everything that a run promises. Does not belong here: HTTP, Dagster, and what only
-the storage does (`test_storage.py`).
-"""
+"""Syncs of an in-process source into a real PostgreSQL, and what the table then contains."""
 
 from __future__ import annotations
 

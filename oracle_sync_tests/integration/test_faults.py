@@ -1,8 +1,4 @@
-"""Every fault of a pod, through client, engine and database: equal in the end, or plainly told.
-
-Belongs here: whole syncs against the sandbox while it misbehaves. Does not belong here: what the
-client makes of one answer (`test_client.py`).
-"""
+"""Every fault of a pod, through client, engine and database: equal in the end, or plainly told."""
 
 from __future__ import annotations
 

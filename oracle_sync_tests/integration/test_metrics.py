@@ -1,8 +1,4 @@
-"""The exporter for Prometheus: what it says, also of a database that is down, slow or empty.
-
-Belongs here: scrapes over real HTTP, and the command as a process. Does not belong here: how the
-numbers come about (`test_storage.py`).
-"""
+"""The exporter for Prometheus: what it says, also of a database that is down, slow or empty."""
 
 from __future__ import annotations
 

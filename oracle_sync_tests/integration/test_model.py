@@ -1,7 +1,6 @@
-"""A machine that does to a sync whatever can happen to it, in any order, and looks for lost rows.
+"""A state machine that does to a sync whatever can happen to it, and looks for lost rows.
 
-Belongs here: the rules, the faults, and what must hold after each of them. `HYPOTHESIS_PROFILE`
-chooses `ci` (the default: the same steps each time) or `long` (other steps each time).
+`HYPOTHESIS_PROFILE=long` takes other steps each time; without it they are the same each time.
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""What can be done from the UI without a shell, and the assets beside the table, in this process.
-
-Belongs here: the jobs `reset_or_rewind` and `replay_rejected_items`, the overview, and a data
-frame for assets of a user's own. Does not belong here: clicking (`test_ui.py`).
-"""
+"""What can be done from the UI without a shell, and the other assets, in this process."""
 
 from __future__ import annotations
 

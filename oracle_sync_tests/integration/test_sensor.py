@@ -1,8 +1,4 @@
-"""One tick of the sensor: what it asks for, what it tells a person, and what the cursor does.
-
-Belongs here: ticks, in this process, against a pod, a database and a Dagster instance. Does not
-belong here: the daemon that makes them (`test_ui.py`).
-"""
+"""One tick of the sensor: what it asks for, what it tells a person, and what the cursor does."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The tables, the one writer, the brake and the lock, against a real PostgreSQL.
-
-Belongs here: what the database must do or refuse. Does not belong here: walking a collection.
-"""
+"""The tables, the one writer, the brake and the lock, against a real PostgreSQL."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""What is done around a sync over the years, by the words of `docs/operations.md`.
-
-Belongs here: backup and restore, pruning, upgrades of the tables. Does not belong here: roles
-(`test_roles.py`), the services of a deployment (`test_deploy.py`), and adopting the script's
-tables (`test_storage.py`).
-"""
+"""What is done around a sync over the years, by the words of `docs/operations.md`."""
 
 from __future__ import annotations
 

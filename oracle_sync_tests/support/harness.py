@@ -1,8 +1,4 @@
-"""One way for tests to run a sync and to look at what it left in the database.
-
-Belongs here: short names for what nearly every test of engine and storage does. Does not belong
-here: assertions.
-"""
+"""One way for tests to run a sync and to look at what it left in the database."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""An in-process source of pages with the habits, good and bad, of an Oracle pod.
-
-Belongs here: serving rows from a dict, lying on demand, counting. Does not belong here: HTTP
-(the sandbox does that), and any knowledge of the engine.
-"""
+"""An in-process source of pages with the habits, good and bad, of an Oracle pod."""
 
 from __future__ import annotations
 

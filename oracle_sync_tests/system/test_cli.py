@@ -1,8 +1,4 @@
-"""The command line as people meet it: processes, their words, their exit status, what they leave.
-
-Belongs here: `python -m oracle_sync` as a process of its own. Does not belong here: variety of
-faults (`test_faults.py`), since each process takes seconds to start.
-"""
+"""The command line as users meet it: processes, output, exit status, and what they leave."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""A real PgBouncer before PostgreSQL, in the mode that works and in the one that can't.
-
-Belongs here: what a pooler does to locks, settings and schemas. Does not belong here: PostgreSQL
-without one (`test_storage.py`).
-"""
+"""A real PgBouncer before PostgreSQL, in the mode that works and in the one that can't."""
 
 from __future__ import annotations
 

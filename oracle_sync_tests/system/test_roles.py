@@ -1,8 +1,4 @@
-"""The database roles of `docs/operations.md`, made by its own statements.
-
-Belongs here: that they are enough for everything, and for nothing else. Does not belong here:
-what is done with them.
-"""
+"""The database roles of `docs/operations.md`, made by its own statements."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""The benchmarks run, and count what is lost; how fast anything is, no test says.
-
-Belongs here: our own contestants and the floor, at a tiny size. Does not belong here: the peers,
-which are not installed for tests.
-"""
+"""The benchmarks run, and count what is lost; how fast anything is, no test says."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""What the code location offers, and that it loads whatever is set or not.
-
-Belongs here: names, texts, schemas, and Dagster's own checks of the project. Does not belong
-here: running anything of it.
-"""
+"""What the code location offers, and that it loads whatever is set or not."""
 
 from __future__ import annotations
 

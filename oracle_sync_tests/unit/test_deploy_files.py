@@ -1,8 +1,4 @@
-"""The files of `deploy/`, read off: whether they fit the project, and one another.
-
-Belongs here: names, versions, paths and commands. Does not belong here: starting what they
-describe (`test_deploy.py`).
-"""
+"""The files of `deploy/`, read off: whether they fit the project, and one another."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Reading the items of a page into columns: every type that JSON may bring, and nothing lost.
-
-Belongs here: `read_items` and `Batch`. Does not belong here: requests, and the database.
-"""
+"""Reading the items of a page into columns: every type that JSON may bring, and nothing lost."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""What the daemon is told of runs whose process, or whose code server, is gone.
-
-Belongs here: the launcher's answers. Does not belong here: what Dagster then does, which the tests
-of the whole system show.
-"""
+"""What the daemon is told of runs whose process, or whose code server, is gone."""
 
 from __future__ import annotations
 
