@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -106,3 +107,6 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
+    finally:
+        # The embedded server is stopped at the exit; cut off in that, it would stay up.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)

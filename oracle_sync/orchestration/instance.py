@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from dagster import DagsterInstance
+from dagster._core.instance.ref import InstanceRef
+from dagster._core.storage.noop_compute_log_manager import NoOpComputeLogManager
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
 
@@ -27,6 +29,8 @@ from oracle_sync.postgres.connection import (
     make_schema,
 )
 from oracle_sync.postgres.database import url_of
+
+_NO_LOGS = {"module": NoOpComputeLogManager.__module__, "class": NoOpComputeLogManager.__name__}
 
 SCHEMA = "dagster"
 """Schema of Dagster's tables where they share the database of the sync."""
@@ -106,5 +110,12 @@ def dagster_home(settings: Settings) -> Path:
 
 
 def instance(settings: Settings) -> DagsterInstance:
-    """Return the instance that the Dagster UI shows, for a run from the command line."""
-    return DagsterInstance.from_config(str(dagster_home(settings)))
+    """Return the instance that the Dagster UI shows, for a run from the command line.
+
+    It leaves this process's output alone. Dagster would send it through a file, which it has
+    helper processes copy to the terminal; Ctrl-C ends these too, some with a traceback, and what
+    the run says after that is lost.
+    """
+    home = str(dagster_home(settings))
+    ref = InstanceRef.from_dir(home, overrides={"compute_logs": _NO_LOGS})
+    return DagsterInstance.from_ref(ref)

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,9 +53,11 @@ class Terminal:
     database_url: str
     running: list[subprocess.Popen[str]] = field(default_factory=list)
 
-    def start(self, *arguments: str, **changes: str) -> subprocess.Popen[str]:
+    def start(
+        self, *arguments: str, program: Sequence[str] = ("-m", "oracle_sync"), **changes: str
+    ) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "oracle_sync", *arguments],
+            [sys.executable, *program, *arguments],
             cwd=self.folder,
             env=self.environ | changes,
             stdout=subprocess.PIPE,
@@ -333,21 +335,36 @@ def test_a_sync_that_is_killed_goes_on_where_it_was(
     assert server.requests - asked <= -(-(150 - at) // 5) + 4
 
 
-def test_a_sync_that_is_interrupted_says_where_the_next_one_resumes(
+def test_a_sync_that_is_interrupted_says_where_the_next_one_resumes_and_nothing_else(
     terminal: Terminal, server: SandboxServer
 ) -> None:
     server.pod.configure(latency_ms=60.0)
     process = terminal.start("sync", "5")
     until(lambda: len(table(terminal.database_url)) >= 30)
     began = time.monotonic()
-    process.send_signal(signal.SIGINT)
+    # As a terminal does it: every process of the group gets the signal.
+    os.killpg(process.pid, signal.SIGINT)
     ended = terminal.finish(process)
     assert time.monotonic() - began < 15
     assert ended.status == 130, ended.words
     at = terminal.offset()
-    assert f"resumes at offset {at}" in ended.err
+    assert ended.err == f"Interrupted; the next sync resumes at offset {at}.\n"
     assert len(table(terminal.database_url)) == at
     assert at < 150
+
+
+def test_ctrl_c_does_not_cut_off_what_a_command_does_on_its_way_out(terminal: Terminal) -> None:
+    code = (
+        "import atexit, sys, time\nfrom oracle_sync.cli.main import main\n"
+        "def leave():\n print('leaving', flush=True)\n time.sleep(1)\n print('left')\n"
+        "atexit.register(leave)\nsys.argv[1:] = ['status']\nmain()"
+    )
+    process = terminal.start(program=("-c", code))
+    assert process.stdout is not None
+    assert any(line == "leaving\n" for line in process.stdout)
+    os.killpg(process.pid, signal.SIGINT)
+    ended = terminal.finish(process)
+    assert (ended.status, ended.out, ended.err) == (0, "left\n", "")
 
 
 def test_of_two_syncs_at_once_one_works_and_the_other_waits_its_turn(
