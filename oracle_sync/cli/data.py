@@ -7,6 +7,7 @@ import click
 from oracle_sync.cli.options import existing
 from oracle_sync.config.syncs import declared
 from oracle_sync.errors import clean
+from oracle_sync.operations.address import demand_free
 
 
 @click.command()
@@ -33,5 +34,6 @@ def metrics(host: str, port: int) -> None:
     from oracle_sync.operations.metrics import serve
     from oracle_sync.postgres.database import database_of
 
+    demand_free(host, port)
     databases = [database_of(sync, create=False) for sync in declared()]
     serve(databases, host, port, lambda text: click.echo(text, err=True))

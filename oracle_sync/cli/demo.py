@@ -1,8 +1,4 @@
-"""`oracle-sync demo`: the stand-in pod, an embedded PostgreSQL, a sync, and the UI.
-
-Belongs here: putting them together, away from any real setting. Does not belong here: any of
-them.
-"""
+"""Put the stand-in pod, an embedded PostgreSQL, a sync and the UI together, as a demo."""
 
 from __future__ import annotations
 
@@ -12,20 +8,28 @@ from pathlib import Path
 
 from oracle_sync.config.settings import SETTINGS
 from oracle_sync.config.syncs import PLAIN
+from oracle_sync.operations.address import demand_free
 
 ROWS = 2_000
 LATENCY_MS = 30.0
 BATCH_SIZE = 50
 HOME = ".oracle_sync_demo"
+HOST = "127.0.0.1"
 
 
 def run_demo(*, once: bool, port: int, say: Callable[[str], object]) -> int:
-    """Run it and give the exit status; without `once` until Ctrl-C.
+    """Run it and return the exit status; without `once` it ends with Ctrl-C.
 
     Nothing of the user's is read: every setting is set here, or taken away.
+
+    Raises:
+        SettingError: if the port for the UI can't be used.
+        SyncError: if the sync failed.
     """
     from oracle_sync.sandbox import Pod, SandboxServer
 
+    if not once:
+        demand_free(HOST, port)
     home = Path(HOME).absolute()
     with SandboxServer(Pod(rows=ROWS)) as pod:
         pod.pod.latency_ms = LATENCY_MS
@@ -50,7 +54,7 @@ def run_demo(*, once: bool, port: int, say: Callable[[str], object]) -> int:
         # Dagster's processes read the .env of their folder, and prefer it to the environment.
         os.environ["DAGSTER_HOME"] = str(home / "dagster")
         os.chdir(home)
-        return serve_ui("127.0.0.1", port, say)
+        return serve_ui(HOST, port, say)
 
 
 def _only_demo_settings(home: Path, url: str, user: str, password: str) -> None:

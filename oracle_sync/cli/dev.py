@@ -1,14 +1,10 @@
-"""`oracle-sync dev`: Dagster's own development server, with this project's home and storage.
-
-Belongs here: starting it, waiting for it, stopping it. Does not belong here: what it serves.
-"""
+"""Start, announce and stop Dagster's own development server, with this project's storage."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -20,14 +16,14 @@ import requests
 
 from oracle_sync.config.environment import demand_agreement
 from oracle_sync.config.settings import load
-from oracle_sync.errors import SettingError
+from oracle_sync.operations.address import demand_free, shown
 from oracle_sync.orchestration.instance import dagster_home, dagster_url
 
 if TYPE_CHECKING:
     import psutil
 
-# Ctrl-C on a terminal goes to the whole group. In a session of its own, Dagster hears it once,
-# from us, and stops its processes in order.
+# Ctrl-C on a terminal goes to the whole group. In a session of its own Dagster gets it once, from
+# us, and stops its processes in order.
 _POSIX = os.name == "posix"
 
 _STOPS = (signal.SIGINT, signal.SIGTERM)
@@ -37,19 +33,20 @@ STOP_SECONDS = 40.0
 
 
 def serve_ui(host: str, port: int, say: Callable[[str], object]) -> int:
-    """Run `dagster dev` until Ctrl-C or a termination signal; give the exit status.
+    """Run `dagster dev` until Ctrl-C or a termination signal, and return the exit status.
 
-    1: Dagster ended by itself, as it does when one of its processes was killed. Its own status
-    would be 0 even then.
+    The status is 1 where Dagster ended by itself, as it does when one of its processes was
+    killed. Its own would be 0 even then.
 
     Raises:
-        SettingError: if the port is taken.
+        SettingError: if the address can't be listened on, or a setting is invalid.
+        StoreError: if Dagster's storage can't be reached.
     """
-    _demand_free(host, port)
+    demand_free(host, port)
     demand_agreement()
     settings = load()
-    # Made here, before Dagster's processes all want it at once; and this process holds the
-    # embedded server until they have ended.
+    # Dagster's processes would otherwise all try to make it at once; and this process keeps the
+    # embedded server up until they have ended.
     dagster_url(settings)
     home = dagster_home(settings)
     environment = os.environ | {"DAGSTER_HOME": str(home)}
@@ -57,18 +54,19 @@ def serve_ui(host: str, port: int, say: Callable[[str], object]) -> int:
     command = [sys.executable, "-W", "ignore:Function `dev_command` is superseded"]
     command += ["-m", "dagster", "dev", "-w", str(home / "workspace.yaml")]
     command += ["--host", host, "--port", str(port), "--log-level", "error"]
-    say(f"Starting the Dagster UI on http://{host}:{port} (Ctrl-C stops it) ...")
+    url = shown(host, port)
+    say(f"Starting the Dagster UI on {url} (Ctrl-C stops it) ...")
     # Set before the start: where SIGINT is ignored, as in a shell's background, Dagster would
     # inherit that, and never hear that it should stop.
     previous = {number: signal.signal(number, _interrupt) for number in _STOPS}
     process = subprocess.Popen(command, env=environment, start_new_session=_POSIX)
     stopping = threading.Event()
-    threading.Thread(target=_announce, args=(host, port, say, stopping), daemon=True).start()
+    threading.Thread(target=_announce, args=(url, say, stopping), daemon=True).start()
     try:
         process.wait()
         say(
-            "Dagster ended by itself, as its last words above say. What its runs committed is "
-            "kept. Start oracle-sync dev again: it goes on from there."
+            "Dagster ended by itself; the lines above say why. What its runs committed is kept. "
+            "Start oracle-sync dev again to continue from there."
         )
         return 1
     except KeyboardInterrupt:
@@ -81,26 +79,11 @@ def serve_ui(host: str, port: int, say: Callable[[str], object]) -> int:
         _stop(process)
 
 
-def _demand_free(host: str, port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            raise SettingError(
-                f"Port {port} on {host} is taken by another program.",
-                "Choose another one with --port, or stop that program.",
-            ) from None
-
-
 def _interrupt(_signal: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _announce(
-    host: str, port: int, say: Callable[[str], object], stopping: threading.Event
-) -> None:
-    url = f"http://{host}:{port}"
+def _announce(url: str, say: Callable[[str], object], stopping: threading.Event) -> None:
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and not stopping.wait(0.3):
         with contextlib.suppress(requests.RequestException):
@@ -113,7 +96,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     """Have Dagster end its processes, and see that none of them stays."""
     import psutil
 
-    # The embedded server is no child of Dagster's to be killed: it ends with its last user.
+    # Not the embedded server: it stops with its last user.
     family = [child for child in _family(process.pid) if "postgres" not in child.name()]
     if process.poll() is None:
         process.send_signal(signal.SIGINT if _POSIX else signal.SIGTERM)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from oracle_sync.errors import SettingError, SyncError
+from oracle_sync.operations.address import shown
 from oracle_sync.postgres.connection import connect, errors
 from oracle_sync.postgres.database import Database
 from oracle_sync.postgres.status import COUNTED, Standing, standings, table_rows
@@ -165,24 +166,14 @@ class Exporter(Collector):
 
 
 def serve(databases: Sequence[Database], host: str, port: int, say: Callable[[str], Any]) -> None:
-    """Answer scrapes until Ctrl-C or SIGTERM.
-
-    Raises:
-        SettingError: if the address can't be listened on.
-    """
+    """Answer scrapes until Ctrl-C or SIGTERM."""
     registry = CollectorRegistry()
     registry.register(Exporter(databases, say))
     stop = threading.Event()
     # In a container it is process 1, which without a handler would not be ended by SIGTERM.
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    try:
-        server, _ = start_http_server(port, host, registry)
-    except OSError as error:
-        raise SettingError(
-            f"Port {port} on {host} can't be used: {error.strerror or error}.",
-            "Choose others with --host and --port.",
-        ) from None
-    say(f"Metrics: http://{host}:{server.server_port}/metrics (Ctrl-C stops)")
+    server, _ = start_http_server(port, host, registry)
+    say(f"Metrics: {shown(host, server.server_port)}/metrics (Ctrl-C stops)")
     try:
         # In slices: on Windows an endless wait cannot be interrupted.
         while not stop.wait(0.5):
