@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +18,10 @@ from oracle_sync.errors import OnlyRejects, RowsMoved, SyncError, removal_held
 
 MAX_REFRESHES = 3
 """Full refreshes that one run tries while the collection keeps moving under it."""
+
+LONGEST_PAUSE = dt.timedelta(hours=1)
+"""After a longer interruption a full refresh starts again: rows that it had passed may have changed
+since. A crash, a restart or a maintenance window is mostly shorter, and costs no second reading."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,12 @@ class _Run:
         store, summary = self._store, self.summary
         self._heed_fields()
         confirming = self._options.confirm_removal and store.state.removal_held
-        if (self._options.full_refresh or confirming) and not store.state.refreshing:
+        if store.state.refreshing and self._pause() > LONGEST_PAUSE:
+            self._refresh(
+                "the one before was interrupted for so long that rows it had passed may have "
+                "changed since"
+            )
+        elif (self._options.full_refresh or confirming) and not store.state.refreshing:
             self._refresh("to remove the rows that were held" if confirming else "asked for")
         while True:
             self._walk()
@@ -161,6 +171,13 @@ class _Run:
             error = removal_held(held, self._source.collection.table)
             summary.warnings.append(error.sentence())
         self._store.note(total=summary.expected)
+
+    def _pause(self) -> dt.timedelta:
+        """Return how long ago the last commit of this sync was; 0 if there was none."""
+        last = self._store.state.last_sync_at
+        if last is None:
+            return dt.timedelta()
+        return dt.datetime.now(dt.UTC) - last.replace(tzinfo=dt.UTC)
 
     def _heed_fields(self) -> None:
         """Refresh where the rows were filled with other fields than are asked for now."""

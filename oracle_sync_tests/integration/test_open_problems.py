@@ -227,3 +227,31 @@ def test_the_rows_of_the_script_count_as_filled_with_its_two_fields(database_url
     assert run(database_url, source, batch_size=50, fields=FIELDS).refreshes == 0
     rows(database_url, "UPDATE sync_state SET fields = NULL")
     assert run(database_url, source, batch_size=50, fields=f"Name,{FIELDS}").refreshes == 1
+
+
+# -- a refresh that is continued late --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("minutes", "restarts"), [(50, False), (70, True)])
+def test_a_refresh_that_was_interrupted_for_long_starts_again(
+    database_url: str, minutes: int, restarts: bool
+) -> None:
+    source = ListSource(100)
+    run(database_url, source, batch_size=20)
+    source.errors = [None, None, None, RuntimeError("killed")]
+    with pytest.raises(RuntimeError):
+        run(database_url, source, batch_size=20, concurrency=1, full_refresh=True)
+    passed = source.keys[3]
+    source.items[passed] = {"OptyId": passed, "OptyNumber": "changed since"}
+    rows(
+        database_url,
+        "UPDATE sync_state SET last_sync_at = last_sync_at - make_interval(mins => %s)",
+        minutes,
+    )
+
+    run(database_url, source, batch_size=20)
+
+    assert (table(database_url) == source.table()) == restarts
+    refreshes = rows(database_url, "SELECT reason FROM sync_history WHERE action = 'refresh'")
+    assert len(refreshes) == 1 + restarts
+    assert restarts == ("interrupted for so long" in refreshes[-1][0])
