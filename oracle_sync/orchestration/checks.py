@@ -11,6 +11,7 @@ import dagster as dg
 
 from oracle_sync.engine.probe import Probe
 from oracle_sync.errors import SyncError, removal_held
+from oracle_sync.orchestration.foreign_text import as_markdown, as_table
 from oracle_sync.postgres.status import Status
 
 COUNT = "matches_oracle_count"
@@ -76,7 +77,7 @@ def results(
             asset_key=table,
             check_name=name,
             severity=verdict.severity,
-            description=verdict.text,
+            description=as_markdown(verdict.text),
             metadata=verdict.metadata,
         )
 
@@ -125,14 +126,14 @@ def _rejects(status: Status) -> _Verdict:
     rejected = status.rejected
     if not rejected:
         return _Verdict(True, "No item waits for a fix.", {"open": 0})
-    examples = "\n".join(
-        f"- offset {item.at_offset}: {item.reason}" for item in status.rejected_examples
-    )
+    examples = ((item.at_offset, item.reason) for item in status.rejected_examples)
     text = (
         f"{rejected} items could not be stored; they wait in rejected_items. After a fix, run "
         "the job replay_rejected_items, or oracle-sync replay."
     )
-    return _Verdict(False, text, {"open": rejected, "examples": dg.MetadataValue.md(examples)})
+    return _Verdict(
+        False, text, {"open": rejected, "examples": as_table(["offset", "reason"], examples)}
+    )
 
 
 def _offset(status: Status) -> _Verdict:

@@ -7,6 +7,7 @@ import dagster as dg
 from oracle_sync.config.collection import Collection
 from oracle_sync.engine.run import Summary
 from oracle_sync.oracle.client import OracleClient
+from oracle_sync.orchestration.foreign_text import as_table
 from oracle_sync.postgres.status import Details, Status
 
 PREVIEW_ROWS = 5
@@ -63,23 +64,17 @@ def run_metadata(
         "seconds": float(round(summary.seconds, 3)),
         "rows_per_second": float(round(summary.rate, 1)),
         "sync_name": summary.sync_name,
-        "sync_state": dg.MetadataValue.md(_state_table(details.status)),
+        "sync_state": _state_table(details.status),
         "preview": _preview(collection, details.latest),
     }
 
 
 def _preview(collection: Collection, rows: list[tuple[Any, ...]]) -> dg.TableMetadataValue:
     names = [collection.key.name, *(column.name for column in collection.columns), "synced_at"]
-    return dg.MetadataValue.table(
-        records=[
-            dg.TableRecord({name: str(value) for name, value in zip(names, row, strict=True)})
-            for row in rows
-        ],
-        schema=dg.TableSchema([dg.TableColumn(name) for name in names]),
-    )
+    return as_table(names, rows)
 
 
-def _state_table(status: Status) -> str:
+def _state_table(status: Status) -> dg.TableMetadataValue:
     """Return the row of `sync_state` as the run left it, for a person."""
     state = status.state
     values = {
@@ -93,5 +88,4 @@ def _state_table(status: Status) -> str:
         "rows gone from Oracle": status.removed,
         "rejected items": status.rejected,
     }
-    lines = [f"| {name} | {value} |" for name, value in values.items()]
-    return "\n".join(["| sync_state | |", "|---|---|", *lines])
+    return as_table(["name", "value"], values.items())

@@ -10,6 +10,7 @@ from oracle_sync.config.syncs import Sync, find
 from oracle_sync.operations.moves import move
 from oracle_sync.operations.replay import replay
 from oracle_sync.orchestration.failures import failing_in_words
+from oracle_sync.orchestration.foreign_text import as_table
 from oracle_sync.orchestration.resources import DbResource
 from oracle_sync.postgres.reader import this_process
 
@@ -70,9 +71,9 @@ def build_operation_jobs(syncs: Sequence[Sync]) -> list[dg.JobDefinition]:
             done = replay(db.database(sync), name, this_process(context.run_id))
             context.log.info(f"Replayed rejected items of {name}: {done.sentence()}")
             numbers: dict[str, Any] = {"stored": done.stored, "superseded": done.superseded}
-            refused = "\n".join(f"- {reason}" for reason in done.refused[:20])
+            reasons = ([reason] for reason in done.refused[:20])
             context.add_output_metadata(
-                numbers | {"refused": len(done.refused), "why": dg.MetadataValue.md(refused or "-")}
+                numbers | {"refused": len(done.refused), "why": as_table(["reason"], reasons)}
             )
 
     @dg.job

@@ -1,16 +1,17 @@
-"""Sending a message to the webhook of ORACLE_SYNC_ALERT_WEBHOOK, in Slack's format."""
+"""Send a message to the webhook of ORACLE_SYNC_ALERT_WEBHOOK, in Slack's format."""
 
 import requests
 
 from oracle_sync.errors import SyncError, clean
 from oracle_sync.oracle.words import host_of, root_reason
+from oracle_sync.orchestration.foreign_text import without_links
 
 TIMEOUT = (5.0, 10.0)
 """Seconds to connect, and to wait for the answer."""
 
 
 def send(url: str, text: str, secrets: tuple[str, ...]) -> None:
-    """Send a message, with what Slack would take for markup escaped.
+    """Send a message, in which Slack finds neither markup nor links.
 
     Args:
         url: of the webhook; it is a secret as a whole.
@@ -42,4 +43,4 @@ def send(url: str, text: str, secrets: tuple[str, ...]) -> None:
 
 def _escaped(text: str) -> str:
     # Slack takes these three for markup, and asks for no further escapes.
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return without_links(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -274,6 +274,15 @@ def test_after_days_without_a_look_only_what_still_matters_is_told(desk: Desk) -
     assert told.startswith(f"Sync {NAME} has been working again")
 
 
+def test_what_oracle_says_is_no_link_in_a_message(desk: Desk) -> None:
+    desk.failing(body="bad: <https://evil.example|log in> [here](https://evil.example) @channel")
+    [told] = desk.tick()
+    assert "log in" in told
+    assert "<" not in told
+    assert "https://evil" not in told
+    assert "@channel" not in told
+
+
 # -- whose run it is -------------------------------------------------------------------------------
 
 

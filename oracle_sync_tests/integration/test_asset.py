@@ -323,6 +323,26 @@ def test_an_unreachable_pod_fails_with_the_host_and_advice(run: Run) -> None:
     assert told.metadata["what to do"].value
 
 
+FORGED = "| x | y |\n| forged | [a](https://evil.example) ![p](https://evil.example/p.png)"
+
+
+def test_nothing_from_oracle_is_read_as_markdown(run: Run, server: SandboxServer) -> None:
+    server.pod.change(server.pod.ids()[-1], OptyNumber=FORGED)
+
+    found = metadata(run())
+
+    # Dagster reads these alone as Markdown.
+    assert not [
+        name for name, value in found.items() if isinstance(value, dg.MarkdownMetadataValue)
+    ]
+    preview = found["preview"]
+    assert isinstance(preview, dg.TableMetadataValue)
+    assert preview.records[0].data["opportunity_number"] == FORGED.replace("\n", " ")
+    state = found["sync_state"]
+    assert isinstance(state, dg.TableMetadataValue)
+    assert {"name": "current_offset", "value": "148"} in [line.data for line in state.records]
+
+
 # -- the run's log ---------------------------------------------------------------------------------
 
 

@@ -246,6 +246,21 @@ def test_a_row_gone_before_the_offset_makes_the_anchor_fall(
     assert told["stored"] != told.get("found")
 
 
+def test_what_oracle_says_is_no_link_in_a_check(
+    sync: Execute, look: Execute, server: SandboxServer
+) -> None:
+    """The UI reads the text of a check as Markdown."""
+    sync()
+    evil = "[log in](https://evil.example/) ![p](https://evil.example/p.png)"
+    server.pod.add_fault("status", times=None, status=400, body=evil)
+
+    text = look(checks.COUNT)[checks.COUNT].description or ""
+
+    assert "log in" in text
+    assert "](" not in text
+    assert "https://evil" not in text
+
+
 def test_rejected_items_are_counted_and_shown_until_they_are_mended(
     sync: Execute, look: Execute, server: SandboxServer
 ) -> None:
@@ -255,7 +270,9 @@ def test_rejected_items_are_counted_and_shown_until_they_are_mended(
 
     assert not found.passed
     assert numbers(found)["open"] >= 1
-    assert "offset" in numbers(found)["examples"]
+    examples = found.metadata["examples"]
+    assert isinstance(examples, dg.TableMetadataValue)
+    assert examples.records[-1].data == {"offset": "3", "reason": "OptyId is missing or empty"}
     assert "replay" in (found.description or "")
     assert look(checks.REJECTS)[checks.REJECTS].passed is False
 

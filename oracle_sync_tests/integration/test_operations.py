@@ -174,6 +174,22 @@ def test_items_set_aside_are_replayed_after_a_fix(desk: Desk, server: SandboxSer
     assert data.metadata["refused"].value == 0
 
 
+def test_items_that_still_cannot_be_stored_are_listed_as_plain_text(
+    desk: Desk, server: SandboxServer
+) -> None:
+    server.pod.add_fault("bad_value", rows=[7], value="nul")
+    assert desk.run("sync_opportunities").success
+
+    result = desk.replay()
+
+    [output] = [e for e in result.all_events if e.event_type_value == "STEP_OUTPUT"]
+    data: Any = output.event_specific_data
+    why = data.metadata["why"]
+    assert isinstance(why, dg.TableMetadataValue)
+    [line] = why.records
+    assert "NUL" in str(line.data["reason"])
+
+
 def test_a_replay_of_a_sync_that_never_was_says_so(desk: Desk) -> None:
     assert "Known sync names: none yet" in why(desk.replay())
 
