@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from oracle_sync.engine.commits import Commits
 from oracle_sync.engine.items import read_items
 from oracle_sync.engine.pager import Pager
+from oracle_sync.engine.probe import probe
+from oracle_sync.engine.removal import MOST_LOOKUPS, NotLookedUp, rows_still_there
 from oracle_sync.engine.rows import Batch
 from oracle_sync.engine.source import PageRequest, Source
 from oracle_sync.engine.store import Store, Written
@@ -124,7 +126,9 @@ class _Run:
         elif (self._options.full_refresh or confirming) and not store.state.refreshing:
             self._refresh("to remove the rows that were held" if confirming else "asked for")
         while True:
-            self._walk()
+            self._walk_to_the_end()
+            if store.state.refreshing and not self._sure_of_removals():
+                continue
             if store.state.refreshing:
                 summary.removed += store.finish_refresh(self._options.removal_limit)
                 summary.refreshing, summary.complete = False, True
@@ -195,6 +199,44 @@ class _Run:
     def _refresh(self, reason: str, fields: str | None = None) -> None:
         self.summary.refreshes += 1
         self._store.begin_refresh(reason, fields)
+
+    def _walk_to_the_end(self) -> None:
+        """Walk; where rows may be removed afterwards, look a second time whether it is the end."""
+        reached = None
+        while True:
+            self._walk()
+            state = self._store.state
+            if not state.refreshing or state.offset == reached:
+                return
+            seen = probe(self._source, state)
+            if not seen.more or seen.anchored is False:
+                # Where rows move at this very moment, the next run finds that out.
+                return
+            reached = state.offset
+
+    def _sure_of_removals(self) -> bool:
+        """Look up the rows that were not met; begin again where the source still has some.
+
+        Raises:
+            RowsMoved: if that has been the case in each of several refreshes.
+        """
+        stretches = self._store.unmet(MOST_LOOKUPS)
+        if not stretches:
+            return True
+        try:
+            found = rows_still_there(self._source, stretches, self._options.concurrency)
+        except NotLookedUp as error:
+            self.summary.warnings.append(
+                f"Rows that are gone were not looked up by key before they were removed: {error}."
+            )
+            return True
+        if not found:
+            return True
+        reason = "the source still has rows that the refresh did not meet"
+        if self.summary.refreshes >= MAX_REFRESHES:
+            raise RowsMoved(f"In each of {MAX_REFRESHES} full refreshes {reason}; none is removed.")
+        self._refresh(reason)
+        return False
 
     def _walk(self) -> None:
         """Walk from the stored offset to the end; from the start again where rows have moved."""

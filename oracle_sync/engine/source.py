@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from oracle_sync.config.collection import Collection
+from oracle_sync.engine.scope import EVERYTHING, Scope
 
 
 @dataclass(frozen=True)
@@ -21,15 +22,16 @@ class Base:
 class PageRequest:
     """Ask for `limit` items from `offset` on; `want_total` also for the estimated row count.
 
-    `offset` always counts from the first row of the collection. With a `base`, the server is sent
-    the base's key and the distance from it. Such a request wants no total, which would be that of
-    the rows from the base on.
+    `scope` bounds the rows; `offset` counts from the first of them. With a `base`, the server is
+    sent the base's key and the distance from it. Such a request wants no total, which would be
+    that of the rows from the base on.
     """
 
     offset: int
     limit: int
     want_total: bool = False
     base: Base | None = None
+    scope: Scope = EVERYTHING
 
     @property
     def distance(self) -> int:

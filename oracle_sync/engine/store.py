@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from oracle_sync.engine.removal import Stretch
 from oracle_sync.engine.rows import Batch, Reject
 
 
@@ -77,6 +78,9 @@ class Store(Protocol):
 
     def begin_refresh(self, reason: str, fields: str | None = None) -> None:
         """Return to offset 0, to note from there which rows are met, and fill these fields."""
+
+    def unmet(self, most: int) -> list[Stretch]:
+        """Return the stretches of keys that the refresh did not meet, the longest first."""
 
     def finish_refresh(self, limit: int) -> int:
         """Move the rows away that were not met, if they are within `limit` percent."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from urllib.parse import quote
 
 from oracle_sync.config.collection import Collection
 from oracle_sync.config.settings import OracleSettings
-from oracle_sync.engine.scope import EVERYTHING, Scope
 from oracle_sync.engine.source import PageRequest
 from oracle_sync.oracle.query import write_query
 
@@ -33,7 +33,7 @@ def page_url(settings: OracleSettings, collection: Collection, request: PageRequ
             settings.query,
             settings.framework_version,
             collection.key.attribute,
-            Scope(from_key=request.base.key) if request.base else EVERYTHING,
+            replace(request.scope, from_key=request.base.key) if request.base else request.scope,
         ),
         "fields": settings.fields,
         "orderBy": settings.order_by,

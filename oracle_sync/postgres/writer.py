@@ -9,10 +9,12 @@ from typing import Any
 from psycopg2.extensions import connection as Connection
 
 from oracle_sync.config.collection import Collection
+from oracle_sync.engine.removal import Stretch
 from oracle_sync.engine.rows import Batch, Reject
 from oracle_sync.engine.store import State, Written
 from oracle_sync.errors import StoreRefused, removal_held
 from oracle_sync.postgres.batches import commit_batch, commit_parameters, rejects_json
+from oracle_sync.postgres.connection import many
 from oracle_sync.postgres.queries import query
 from oracle_sync.postgres.reader import read_state, record
 from oracle_sync.postgres.session import Session
@@ -212,6 +214,22 @@ class Writer:
             fields=fields or self.state.fields,
         )
         self._change(after, "refresh", reason)
+
+    def unmet(self, most: int) -> list[Stretch]:
+        """Return the stretches of keys that the refresh did not meet, the longest first.
+
+        Args:
+            most: how many of them.
+        """
+        session, text = self._session, query("unmet_stretches", self._collection)
+        parameters = self._fence() | session.names | {"most": most}
+
+        def work(connection: Connection) -> list[Stretch]:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(query("before_scan"))
+                return [Stretch(**row) for row in many(connection, text, parameters)]
+
+        return session.attempt("looking for rows that were not met", work)
 
     def finish_refresh(self, limit: int) -> int:
         """Move the rows that the refresh did not meet to the removed ones; return their number.

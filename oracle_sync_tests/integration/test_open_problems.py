@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from typing import Any
 
 import pytest
 
 from oracle_sync.config.collection import OPPORTUNITIES
+from oracle_sync.engine.removal import MOST_LOOKUPS
 from oracle_sync.engine.run import Summary
-from oracle_sync.errors import RemovalHeld, SettingError
+from oracle_sync.engine.scope import EVERYTHING
+from oracle_sync.engine.source import Page, PageRequest
+from oracle_sync.errors import RemovalHeld, RowsMoved, SettingError
 from oracle_sync.operations.moves import forget
 from oracle_sync.orchestration import checks
 from oracle_sync.postgres.database import Database
@@ -255,3 +259,84 @@ def test_a_refresh_that_was_interrupted_for_long_starts_again(
     refreshes = rows(database_url, "SELECT reason FROM sync_history WHERE action = 'refresh'")
     assert len(refreshes) == 1 + restarts
     assert restarts == ("interrupted for so long" in refreshes[-1][0])
+
+
+# -- what a refresh is about to remove -------------------------------------------------------------
+
+
+def short_once(source: ListSource, at: int) -> None:
+    """Have the page at an offset end short, once, with `hasMore: false`."""
+    fetch = source.fetch
+    cut: list[int] = []
+
+    def fetching(request: PageRequest, stopped: threading.Event) -> Page:
+        page = fetch(request, stopped)
+        if request.offset >= at and not cut and len(page.items) > 3 and not request.base:
+            cut.append(request.offset)
+            page.items, page.has_more = page.items[:3], False
+        return page
+
+    source.fetch = fetching  # type: ignore[method-assign]
+
+
+def test_a_page_that_ends_short_once_removes_nothing(database_url: str) -> None:
+    source = ListSource(1_000)
+    source.total = lambda rows: None
+    run(database_url, source, batch_size=100)
+    short_once(source, 925)
+
+    done = run(database_url, source, batch_size=100, full_refresh=True)
+
+    assert (done.removed, done.complete) == (0, True)
+    assert table(database_url) == source.table()
+    assert removed(database_url) == set()
+
+
+def test_rows_that_the_source_still_has_are_not_removed(database_url: str) -> None:
+    source = ListSource(1_000)
+    run(database_url, source, batch_size=100)
+    hidden = source.keys[990:]
+    everything = dict(source.items)
+
+    def lie(_: int, request: PageRequest) -> None:
+        # The walk is not shown the last rows; a look by key finds them.
+        keys = everything if request.scope != EVERYTHING else set(everything) - set(hidden)
+        source.items = {key: everything[key] for key in sorted(keys)}
+
+    source.on_request = lie
+    with pytest.raises(RowsMoved, match="still has rows"):
+        run(database_url, source, batch_size=100, full_refresh=True)
+    assert removed(database_url) == set()
+    assert len(table(database_url)) == 1_000
+    assert not open_check(database_url)
+
+    source.on_request = lambda n, request: None
+    source.items = everything
+    assert run(database_url, source, batch_size=100).complete
+    assert open_check(database_url)
+
+
+@pytest.mark.parametrize("habit", ["refuse_base", "ignore_base"])
+def test_a_pod_that_takes_no_condition_on_the_key_is_believed_with_a_warning(
+    database_url: str, habit: str
+) -> None:
+    source = ListSource(100)
+    run(database_url, source, batch_size=50)
+    source.delete(50)
+    setattr(source, habit, True)
+
+    done = run(database_url, source, batch_size=50, full_refresh=True)
+
+    assert done.removed == 1
+    assert any("not looked up by key" in warning for warning in done.warnings)
+
+
+def test_what_is_looked_up_is_bounded(database_url: str) -> None:
+    source = ListSource(3_000)
+    run(database_url, source, batch_size=499)
+    for position in range(0, 250):
+        source.delete(position)
+    before = source.requests
+
+    assert run(database_url, source, batch_size=499, full_refresh=True).removed == 250
+    assert source.requests - before <= 7 + 2 + MOST_LOOKUPS

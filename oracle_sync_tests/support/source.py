@@ -107,6 +107,13 @@ class ListSource:
                 raise RequestRefused("400 for a condition on the key", status=400)
             if not self.ignore_base:
                 keys = [key for key in keys if key >= int(request.base.key)]
+        scope = request.scope
+        if scope.from_key or scope.to_key:
+            if self.refuse_base:
+                raise RequestRefused("400 for a condition on the key", status=400)
+            if not self.ignore_base:
+                low, high = int(scope.from_key or 0), int(scope.to_key or 10**38)
+                keys = [key for key in keys if low <= key <= high]
         offset = 0 if self.ignore_offset else request.distance
         limit = min(request.limit, self.cap)
         items = [self.shown(self.items[key]) for key in keys[offset : offset + limit]]

@@ -1,14 +1,32 @@
 -- name: forget_marks
 DELETE FROM refresh_marks WHERE sync_name = %(sync)s
 
--- name: before_sweep
+-- name: before_scan
 -- Every row of the table is looked at once, so hashing is right here. The marks have just been
 -- written, so the planner has no figures for them and would compare each with each.
 SET LOCAL enable_seqscan = on;
 SET LOCAL enable_hashjoin = on;
 SET LOCAL enable_nestloop = off;
 SET LOCAL work_mem = '64MB';
-SET LOCAL statement_timeout = '30min';
+SET LOCAL statement_timeout = '30min'
+
+-- name: unmet_stretches
+-- Keys in a row of which none was met are one stretch; those of other kinds are as text.
+WITH own AS (
+    SELECT t.{key}::varchar AS key, {met} AS met FROM {table} t WHERE {own_rows}
+),
+placed AS (
+    SELECT key, met,
+        row_number() OVER (ORDER BY length(key), key)
+            - row_number() OVER (PARTITION BY met ORDER BY length(key), key) AS stretch
+    FROM own
+)
+SELECT (array_agg(key ORDER BY length(key), key))[1] AS first,
+    (array_agg(key ORDER BY length(key) DESC, key DESC))[1] AS last
+FROM placed WHERE NOT met GROUP BY stretch ORDER BY count(*) DESC LIMIT %(most)s
+
+-- name: before_sweep
+{before_scan};
 -- Keeps the commits of other syncs off, so that none claims a row that is being removed.
 LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE
 
