@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.table import middle
 
 
-def told(results: Mapping[str, Any]) -> list[str]:
+def lines(results: Mapping[str, Any]) -> list[str]:
     """Return a line for each bar that the run has the figures for."""
     return [f"{'met    ' if met else 'NOT MET'}  {words}" for met, words in _bars(results)]
 
@@ -45,9 +45,9 @@ def _bars(results: Mapping[str, Any]) -> Iterator[tuple[bool, str]]:
             f"(e) memory: {large - small:.1f} MB above that of 10,000 rows; at most 15",
         )
     yield from at_most("(i) against imports", get("i", "ours"), 1.3, get("i", "imports"))
-    asked = get("i", "ours", "requests")
-    if asked is not None:
-        yield asked <= 3, f"(i) requests: {asked:.0f}; at most 3"
+    requests = get("i", "ours", "requests")
+    if requests is not None:
+        yield requests <= 3, f"(i) requests: {requests:.0f}; at most 3"
     written = [run.get("written") for run in results["workloads"].get("r", {}).get("refresh", [])]
     if written:
         yield (

@@ -28,15 +28,15 @@ def draw(results: dict[str, Any], target: Path) -> None:
         len(keys), 1, figsize=(9, 0.3 * sum(heights)), squeeze=False, height_ratios=heights
     )
     for key, axis in zip(keys, axes[:, 0], strict=True):
-        found = {
-            name: seconds
+        seconds = {
+            name: value
             for name, runs in results["workloads"][key].items()
-            if (seconds := middle(runs, "wall")) is not None
+            if (value := middle(runs, "wall")) is not None
         }
-        names = sorted(found, key=found.__getitem__, reverse=True)
+        names = sorted(seconds, key=seconds.__getitem__, reverse=True)
         labels = [CONTESTANTS[name].label for name in names]
         color = [COLORS.get(name, PEER) for name in names]
-        bars = axis.barh(labels, [found[name] for name in names], color=color)
+        bars = axis.barh(labels, [seconds[name] for name in names], color=color)
         axis.bar_label(bars, fmt=" %.1f s", fontsize=8)
         axis.set_title(WORKLOADS[key].title, fontsize=9, loc="left")
         axis.tick_params(labelsize=8, bottom=False, labelbottom=False, left=False)

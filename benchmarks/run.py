@@ -43,15 +43,15 @@ TIMEOUT = 900
 
 @dataclass(frozen=True)
 class Source:
-    """A server of the benchmark's rows, in a process of its own."""
+    """A server of the benchmark's rows, in a separate process."""
 
     url: str
 
-    def ask(self, what: str) -> dict[str, Any]:
-        """Control it; see `server.py`."""
-        with urllib.request.urlopen(f"{self.url}/bench/{what}", timeout=60) as answer:  # noqa: S310 - ours, loopback
-            found: dict[str, Any] = json.load(answer)
-            return found
+    def command(self, words: str) -> dict[str, Any]:
+        """Send it a command; see `server.py`."""
+        with urllib.request.urlopen(f"{self.url}/bench/{words}", timeout=60) as answer:  # noqa: S310 - ours, loopback
+            content: dict[str, Any] = json.load(answer)
+            return content
 
 
 @contextmanager
@@ -78,32 +78,32 @@ class Databases:
     def __init__(self, url: str, prefix: str = "bench") -> None:
         self.url = url
         self._prefix = prefix
-        self._made: set[str] = set()
+        self._names: set[str] = set()
 
     def at(self, name: str) -> str:
         """Return the URL of a database."""
         return self.url.replace("/postgres?", f"/{self._prefix}_{name}?")
 
     def make(self, name: str, like: str | None = None) -> str:
-        """Make a database anew, empty or as a copy of another one."""
+        """Create a database, empty or as a copy of another one, in place of one of that name."""
         template = f"{self._prefix}_{like}" if like else "template0"
         self.drop(name)
-        self._made.add(name)
+        self._names.add(name)
         self.query(
             "", f"CREATE DATABASE {self._prefix}_{name} TEMPLATE {template} STRATEGY file_copy"
         )
-        # What was left to write is not to be written while the next one is measured.
+        # Otherwise PostgreSQL would write it while the next contestant is measured.
         self.query("", "CHECKPOINT")
         return self.at(name)
 
     def drop(self, name: str) -> None:
         """Remove a database, if it is there."""
         self.query("", f"DROP DATABASE IF EXISTS {self._prefix}_{name} WITH (FORCE)")
-        self._made.discard(name)
+        self._names.discard(name)
 
     def close(self) -> None:
-        """Remove what was made."""
-        for name in list(self._made):
+        """Remove the databases that were created."""
+        for name in list(self._names):
             self.drop(name)
 
     def query(self, name: str, statement: str) -> list[tuple[Any, ...]]:
@@ -119,12 +119,12 @@ class Databases:
             connection.close()
 
     def lost(self, name: str, stored: str, source: Mapping[str, str | None]) -> int:
-        """Rows of the source that are not stored as they are there, and rows stored beyond them."""
-        found = self.query(name, stored)
-        there = dict(found)
-        right = sum(1 for key, value in source.items() if (key, value) in there.items())
-        beyond = len(found) - len(there.keys() & source.keys())
-        return len(source) - right + beyond
+        """Return how many rows are not stored as the source has them, or are not the source's."""
+        pairs = self.query(name, stored)
+        rows = dict(pairs)
+        equal = sum(1 for key, value in source.items() if (key, value) in rows.items())
+        others = len(pairs) - len(rows.keys() & source.keys())
+        return len(source) - equal + others
 
 
 class Bench:
@@ -149,27 +149,27 @@ class Bench:
         self._stack.close()
 
     def measure(self, key: str, workload: Workload) -> None:
-        """Everyone once, then everyone again."""
+        """Measure all contestants once, then all again, as often as the workload says."""
         template = self.template(workload.begins_with) if workload.begins_with else None
         source = self.source(workload.rows - workload.added, workload.added)
-        kept = self.results.setdefault(key, {})
+        results = self.results.setdefault(key, {})
         for turn in range(max(workload.repeats.values(), default=0)):
             for name, repeats in workload.repeats.items():
                 if turn < repeats:
-                    found = self._once(name, workload, source, template)
-                    kept.setdefault(name, []).append(found)
-                    print(f"  {key} {turn + 1} {name}: {table.one(found)}", flush=True)
+                    run = self._once(name, workload, source, template)
+                    results.setdefault(name, []).append(run)
+                    print(f"  {key} {turn + 1} {name}: {table.one(run)}", flush=True)
 
     def ticks(self, small: int, large: int) -> dict[str, list[float]]:
-        """Seconds of the sensor's ticks on tables of two sizes, in turn."""
-        told = {}
+        """Return the seconds of the sensor's ticks on tables of two sizes, in turn."""
+        tables = {}
         for rows in (small, large):
             name = f"ticks_{rows}"
             self.databases.make(name, self.template(rows))
-            told[str(rows)] = [self.source(rows, 0).url, self.databases.at(name)]
-        environment = self.environment(next(iter(told.values()))[0], "", WORKLOADS["t"])
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.contestants.ticks", json.dumps(told)],
+            tables[str(rows)] = [self.source(rows, 0).url, self.databases.at(name)]
+        environment = self.environment(next(iter(tables.values()))[0], "", WORKLOADS["t"])
+        process = subprocess.run(
+            [sys.executable, "-m", "benchmarks.contestants.ticks", json.dumps(tables)],
             env=environment,
             cwd=ROOT,
             stdout=subprocess.PIPE,
@@ -178,17 +178,17 @@ class Bench:
             check=True,
             timeout=TIMEOUT,
         )
-        found: dict[str, list[float]] = json.loads(done.stdout.splitlines()[-1])
-        return found
+        seconds: dict[str, list[float]] = json.loads(process.stdout.splitlines()[-1])
+        return seconds
 
     def source(self, rows: int, added: int) -> Source:
         """Return a server with so many rows and its pages prepared."""
         if (rows, added) not in self._sources:
             source = self._stack.enter_context(serving(rows))
             if added:
-                source.ask(f"add?rows={added}")
+                source.command(f"add?rows={added}")
             if rows > 1_000:
-                source.ask("prepare?limit=499")
+                source.command("prepare?limit=499")
             self._sources[rows, added] = source
         return self._sources[rows, added]
 
@@ -197,13 +197,13 @@ class Bench:
         if rows not in self._templates:
             name = f"synced_{rows}"
             workload = Workload("", rows, repeats={"ours": 1})
-            found = self._once("ours", workload, self.source(rows, 0), None, name)
-            assert not found["status"], "the first sync failed; see the log"
+            run = self._once("ours", workload, self.source(rows, 0), None, name)
+            assert not run["status"], "the first sync failed; see the log"
             self._templates[rows] = name
         return self._templates[rows]
 
     def environment(self, source: str, database: str, workload: Workload) -> dict[str, str]:
-        """All that a contestant is told."""
+        """Return the environment of a contestant, which says what to do."""
         ours = {
             "ORACLE_BASE_URL": source,
             "ORACLE_USER": USER,
@@ -228,9 +228,9 @@ class Bench:
     ) -> dict[str, Any]:
         contestant = CONTESTANTS[name]
         url = self.databases.make(database, template)
-        source.ask(f"begin?latency_ms={workload.latency_ms}")
+        source.command(f"begin?latency_ms={workload.latency_ms}")
         launcher = [sys.executable, "-I", "-S", str(ROOT / "benchmarks" / "measure.py")]
-        done = subprocess.run(
+        process = subprocess.run(
             [*launcher, *command(contestant, workload.page, self._peers)],
             env=self.environment(source.url, url, workload),
             cwd=ROOT,
@@ -240,17 +240,17 @@ class Bench:
             check=True,
             timeout=TIMEOUT,
         )
-        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        found |= source.ask("end")
-        if contestant.stored and not found["status"]:
-            found["lost"] = self.lost(database, contestant.stored, workload)
+        run: dict[str, Any] = json.loads(process.stdout.splitlines()[-1])
+        run |= source.command("end")
+        if contestant.stored and not run["status"]:
+            run["lost"] = self.lost(database, contestant.stored, workload)
             # Statistics arrive a moment after the sessions that made them have ended.
             time.sleep(0.3)
-            found["written"] = [int(n or 0) for n in self.databases.query(database, WRITTEN)[0]]
-        return found
+            run["written"] = [int(n or 0) for n in self.databases.query(database, WRITTEN)[0]]
+        return run
 
     def lost(self, database: str, stored: str, workload: Workload) -> int:
-        """See `Databases.lost`; by digest, and row by row only where that differs."""
+        """Return what `Databases.lost` does, which is 0 if the digests are equal."""
         size = (workload.rows - workload.added, workload.added)
         source: dict[str, str | None] | None = None
         if size not in self._expected:
@@ -264,12 +264,12 @@ class Bench:
         connection = psycopg2.connect(self.databases.url, connect_timeout=10)
         try:
             with connection.cursor() as cursor:
-                given = json.dumps(list(source)), json.dumps(list(source.values()))
+                lists = json.dumps(list(source)), json.dumps(list(source.values()))
                 rows = "SELECT * FROM ROWS FROM (json_array_elements_text(%s), "
-                cursor.execute(DIGEST.format(f"{rows} json_array_elements_text(%s))"), given)
-                found = cursor.fetchone()
-                assert found is not None
-                return found
+                cursor.execute(DIGEST.format(f"{rows} json_array_elements_text(%s))"), lists)
+                digest = cursor.fetchone()
+                assert digest is not None
+                return digest
         finally:
             connection.close()
 
@@ -297,7 +297,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def chosen(
+def adapted(
     workload: Workload, scale: float, repeats: int | None, only: set[str] | None
 ) -> Workload:
     """Return a workload as the arguments change it."""
@@ -323,22 +323,22 @@ def machine() -> str:
 
 
 def main() -> None:
-    """Measure, print, and keep."""
+    """Measure, print and store the results."""
     arguments = _arguments()
     only = set(arguments.only.split(",")) if arguments.only else None
     began = time.monotonic()
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="bench-"))
-        # Before the server in it starts, so that it is removed after that has stopped.
+        # Registered before the server in it starts, it is removed after the server has stopped.
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        # Where this is root, the server runs as another user.
+        # Under root, the server runs as another user.
         folder.chmod(0o755)
         log = stack.enter_context((arguments.log or folder / "log").open("w"))
         databases = Databases(embedded.start(folder))
         bench = stack.enter_context(Bench(databases, folder, arguments.peers, log))
         ticks: dict[str, list[float]] = {}
         for key in arguments.workloads:
-            workload = chosen(WORKLOADS[key], arguments.scale, arguments.repeats, only)
+            workload = adapted(WORKLOADS[key], arguments.scale, arguments.repeats, only)
             print(f"({key}) {workload.title}", flush=True)
             if key == "t":
                 ticks = bench.ticks(1_000, workload.rows)
@@ -354,7 +354,7 @@ def main() -> None:
     }
     arguments.json.write_text(json.dumps(results, indent=1) + "\n")
     print(table.markdown(results))
-    print("\n".join(bars.told(results)))
+    print("\n".join(bars.lines(results)))
     subprocess.run(
         [arguments.peers, "-m", "benchmarks.picture", arguments.json, arguments.picture],
         cwd=ROOT,

@@ -25,7 +25,7 @@ _HEADER = re.compile(rb"^(authorization|accept-encoding):[ \t]*(.*?)[ \t]*\r?$",
 
 
 class Source:
-    """Rows, the answers made of them so far, and what clients have asked."""
+    """The rows, the answers prepared from them, and counts of requests."""
 
     def __init__(self, rows: int) -> None:
         self.pod = Pod(rows)
@@ -35,24 +35,24 @@ class Source:
         self._answers: dict[tuple[int, int, bool, bool], bytes] = {}
 
     def prepare(self, limit: int, strides: Iterable[int]) -> None:
-        """Make the pages that a walk asks for, ahead of it."""
+        """Prepare the pages that a walk will request."""
         for stride in strides:
             for offset in range(0, len(self.pod), stride):
                 self.page(offset, limit, total=False, packed=True)
 
     def page(self, offset: int, limit: int, *, total: bool, packed: bool) -> bytes:
         """Return a whole answer, head and body."""
-        asked = (offset, min(limit, 499), total, packed)
-        if asked not in self._answers:
-            query = Query(offset, asked[1], PAIR, (("OptyId", False),), only_data=True, total=total)
+        key = (offset, min(limit, 499), total, packed)
+        if key not in self._answers:
+            query = Query(offset, key[1], PAIR, (("OptyId", False),), only_data=True, total=total)
             body = self.pod.page(query).body()
-            self._answers[asked] = _answer(
+            self._answers[key] = _answer(
                 gzip.compress(body, 6, mtime=0) if packed else body, packed
             )
-        return self._answers[asked]
+        return self._answers[key]
 
     def control(self, path: bytes, numbers: dict[str, int]) -> bytes:
-        """`/bench/begin` sets the latency and counts from 0; `/bench/end` tells the counts."""
+        """Obey a command, and return the counts, which `/bench/begin` sets to 0."""
         if path.startswith(b"/bench/begin"):
             self.latency = numbers.get("latency_ms", 0) / 1000
             self.requests = self.max_in_flight = 0
@@ -61,8 +61,8 @@ class Source:
             self._answers.clear()
         elif path.startswith(b"/bench/prepare"):
             self.prepare(numbers["limit"], (numbers["limit"], numbers["limit"] - 1))
-        told = {"requests": self.requests, "max_in_flight": self.max_in_flight}
-        return _answer(json.dumps(told | {"rows": len(self.pod)}).encode(), packed=False)
+        counts = {"requests": self.requests, "max_in_flight": self.max_in_flight}
+        return _answer(json.dumps(counts | {"rows": len(self.pod)}).encode(), packed=False)
 
 
 class Connection(asyncio.Protocol):
@@ -73,12 +73,12 @@ class Connection(asyncio.Protocol):
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the way back."""
+        """Keep the transport for the answers."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Answer once the head is complete; nobody here sends a body."""
+        """Answer once the head is complete; no contestant sends a body."""
         self._received += data
         if not self._received.endswith(b"\r\n\r\n"):
             return
@@ -129,7 +129,7 @@ async def _serve(rows: int, started: Callable[[str], None]) -> None:
         lambda: Connection(source), "127.0.0.1", family=socket.AF_INET
     )
     started(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-    # Ends with the process that started it, whose end of the pipe closes then.
+    # The pipe closes, and this ends, with the process that started it.
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
 

@@ -14,11 +14,11 @@ Runs = Sequence[Mapping[str, Any]]
 
 def middle(runs: Runs, figure: str) -> float | None:
     """Return the median of a figure, or None where a run failed or does not have it."""
-    found = [run.get(figure) for run in runs]
+    values = [run.get(figure) for run in runs]
     if not runs or any(run["status"] for run in runs):
         return None
-    numbers = [number for number in found if number is not None]
-    return median(numbers) if len(numbers) == len(found) else None
+    numbers = [number for number in values if number is not None]
+    return median(numbers) if len(numbers) == len(values) else None
 
 
 def one(run: Mapping[str, Any]) -> str:
@@ -62,5 +62,5 @@ def _figures(runs: Runs) -> list[str]:
     if any(run["status"] for run in runs):
         return ["failed", "", "", "", ""]
     written = {"wall": ".2f", "cpu": ".2f", "rss_mb": ".0f", "requests": ".0f", "lost": ".0f"}
-    found = {figure: middle(runs, figure) for figure in written}
-    return ["" if found[f] is None else format(found[f], form) for f, form in written.items()]
+    medians = {figure: middle(runs, figure) for figure in written}
+    return ["" if medians[f] is None else format(medians[f], form) for f, form in written.items()]

@@ -29,8 +29,8 @@ def opportunities(page: int, threads: int) -> Iterator[Any]:
         parameters: dict[str, str | int] = {"limit": page, "offset": offset}
         answer = http.get(address(), params=PARAMETERS | parameters | further, timeout=60)
         answer.raise_for_status()
-        found: dict[str, Any] = answer.json()
-        return found
+        content: dict[str, Any] = answer.json()
+        return content
 
     def stripe(number: int, first: int) -> list[dict[str, Any]]:
         offsets = range(first + number * page, min(total, first + TOGETHER * page), threads * page)

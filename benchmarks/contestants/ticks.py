@@ -25,15 +25,15 @@ def sensor(stack: ExitStack, source: str, database: str) -> Callable[[], None]:
     home = stack.enter_context(instance(load()))
     resources = {"oracle": OracleResource(base_url=source), "db": DbResource(url=database)}
     defs = build_defs(resources)
-    found = defs.resolve_sensor_def("new_opportunities")
+    sensor_definition = defs.resolve_sensor_def("new_opportunities")
 
     def tick() -> None:
         with dg.build_sensor_context(
             instance=home, definitions=defs, resources=resources
         ) as context:
-            data = found.evaluate_tick(context)
+            data = sensor_definition.evaluate_tick(context)
         if "Up to date" not in (data.skip_message or ""):
-            raise RuntimeError(f"The tick found something to do: {data}")
+            raise RuntimeError(f"The tick asked for a run: {data}")
 
     return tick
 

@@ -23,7 +23,7 @@ CHROMIUM = next(
 )
 IMAGES = PROJECT / "docs" / "images"
 PICTURES = os.environ.get("SCREENSHOTS") == "1"
-"""Whether the pictures of the README are taken anew."""
+"""Whether the pictures of the README are taken again."""
 
 
 @contextmanager

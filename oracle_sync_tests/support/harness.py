@@ -16,8 +16,8 @@ NAME = "opportunities"
 
 def writer(url: str, name: str = NAME, holder: str = "test", **options: Any) -> Writer:
     """Return a writer that does not retry for long. It waits for closed sessions to end."""
-    chosen: dict[str, Any] = {"wait": 5.0, "retry_seconds": 5.0, "new_sync": True} | options
-    return Writer(url, OPPORTUNITIES, name, holder, **chosen)
+    arguments: dict[str, Any] = {"wait": 5.0, "retry_seconds": 5.0, "new_sync": True} | options
+    return Writer(url, OPPORTUNITIES, name, holder, **arguments)
 
 
 def run(

@@ -341,12 +341,12 @@ def _lay_out(stack: Stack) -> None:
         (root / folder).mkdir(parents=True)
     for folder in ("tmp", "sockets", "var/lib/postgresql"):
         (root / folder).chmod(0o777)
-    subprocess.run(["sh", DEPLOY / "secrets.sh", root / "made"], check=True, capture_output=True)
-    (root / "made/oracle_password").write_text(f"{stack.pod.password}\n")
+    subprocess.run(["sh", DEPLOY / "secrets.sh", root / "files"], check=True, capture_output=True)
+    (root / "files/oracle_password").write_text(f"{stack.pod.password}\n")
     mounted = {name for service in SERVICES.values() for name in service["secrets"]}
     (root / "run/secrets").mkdir(parents=True)
     for name in mounted:
-        source = root / COMPOSE["secrets"][name]["file"].replace("secrets/", "made/")
+        source = root / COMPOSE["secrets"][name]["file"].replace("secrets/", "files/")
         shutil.copy(source, root / "run/secrets" / name)
     # Mounts of single files; the volumes are folders, which are there.
     for mount in SERVICES["postgres"]["volumes"]:

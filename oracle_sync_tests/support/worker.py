@@ -1,4 +1,4 @@
-"""A sync as a process of its own, without Dagster's start: for tests that kill it often.
+"""A sync as a separate process, without Dagster's start: for tests that kill it often.
 
 Run as `python -m oracle_sync_tests.support.worker BATCH_SIZE CONCURRENCY`; settings come
 from the environment.

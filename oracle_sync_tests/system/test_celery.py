@@ -189,7 +189,7 @@ def farm(empty_database_url: str, tmp_path: Path) -> Iterator[Farm]:
             PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
             **{MARK: mark},
         )
-        made = Farm(tmp_path, empty_database_url, settings, pods)
+        farm = Farm(tmp_path, empty_database_url, settings, pods)
         redis = subprocess.Popen(
             [REDIS, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", tmp_path],
             env=settings,
@@ -197,12 +197,12 @@ def farm(empty_database_url: str, tmp_path: Path) -> Iterator[Farm]:
         )
         stack.callback(stop, redis, 10)
         for name in WORKERS:
-            made.start_worker(name)
+            farm.start_worker(name)
         try:
-            until(PATIENCE, "both workers", made.ready)
-            yield made
+            until(PATIENCE, "both workers", farm.ready)
+            yield farm
         finally:
-            for worker in made.workers.values():
+            for worker in farm.workers.values():
                 kill_family(worker)
     left = left_behind(mark)
     for process in left:

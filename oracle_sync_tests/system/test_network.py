@@ -39,7 +39,7 @@ LATENCY_MS = 100.0
 LINK_PATIENCE = 60.0
 DATABASE_PATIENCE = 120.0
 
-# Each group has hosts of its own, so that two workers share the waiting.
+# Each group has its own hosts, so that two workers share the waiting.
 ORACLE_LINK = pytest.mark.xdist_group("network, oracle")
 DATABASE_LINK = pytest.mark.xdist_group("network, database")
 pytestmark = pytest.mark.timeout(400)

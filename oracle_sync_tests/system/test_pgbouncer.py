@@ -113,9 +113,9 @@ def test_in_session_mode_nothing_of_a_session_stays_for_the_next_client(pooled: 
     url = pooled("session", default_pool_size="1")
     connect(in_schema(url, SCHEMA)).close()
 
-    told = rows(url, "SELECT current_setting('enable_hashjoin'), current_setting('search_path')")
+    values = rows(url, "SELECT current_setting('enable_hashjoin'), current_setting('search_path')")
 
-    assert told == [("on", '"$user", public')]
+    assert values == [("on", '"$user", public')]
 
 
 @pytest.mark.parametrize("pool_size", ["1", "20"])
@@ -130,7 +130,7 @@ def test_in_transaction_mode_the_lock_is_refused_with_a_word_on_why_and_none_is_
     assert "session mode" in refused.value.advice
     assert rows(database_url, LOCKS) == [(0,)]
     assert rows(url, "SHOW enable_hashjoin") == [("on",)]
-    # And nobody is kept waiting.
+    # Nobody has to wait.
     with writer(database_url, wait=0):
         pass
 

@@ -1,4 +1,4 @@
-"""The database roles of `docs/operations.md`, made by its own statements."""
+"""The database roles of `docs/operations.md`, created by its statements."""
 
 from __future__ import annotations
 
@@ -47,22 +47,22 @@ def as_role(url: str, name: str) -> str:
 @pytest.fixture
 def roles(empty_database_url: str) -> Iterator[Roles]:
     suffix = urlsplit(empty_database_url).path[1:]
-    made, granted = re.findall(r"```sql\n(.*?)```", DOCUMENT, re.DOTALL)
+    statements, grants = re.findall(r"```sql\n(.*?)```", DOCUMENT, re.DOTALL)
 
     def here(text: str) -> str:
         return re.sub(r"oracle_sync_(owner|worker)", rf"\1_{suffix}", text)
 
     names = [here("oracle_sync_owner"), here("oracle_sync_worker")]
-    found = Roles(empty_database_url, *(as_role(empty_database_url, name) for name in names))
-    rows(found.admin, here(made))
+    roles = Roles(empty_database_url, *(as_role(empty_database_url, name) for name in names))
+    rows(roles.admin, here(statements))
     try:
-        assert Database(found.owner, OPPORTUNITIES).sync_names() == []
-        rows(found.owner, here(granted))
-        yield found
+        assert Database(roles.owner, OPPORTUNITIES).sync_names() == []
+        rows(roles.owner, here(grants))
+        yield roles
     finally:
         for name in names:
-            rows(found.admin, f"DROP OWNED BY {name} CASCADE")
-            rows(found.admin, f"DROP ROLE {name}")
+            rows(roles.admin, f"DROP OWNED BY {name} CASCADE")
+            rows(roles.admin, f"DROP ROLE {name}")
 
 
 def test_the_documented_role_can_do_everything(roles: Roles, tmp_path: Path) -> None:
@@ -88,9 +88,9 @@ def test_the_documented_role_can_do_everything(roles: Roles, tmp_path: Path) -> 
     run(url, source, full_refresh=True)
     assert table(url) == source.table()
 
-    found = database.status(NAME)
-    assert found is not None
-    assert (found.rows, found.running) == (len(source.items), None)
+    status = database.status(NAME)
+    assert status is not None
+    assert (status.rows, status.running) == (len(source.items), None)
     assert len(database.history(NAME)) >= 2
     assert len(database.details(NAME, 3).latest) == 3
     assert export(database, str(tmp_path / "table.csv"), "csv", None) == len(source.items)
@@ -187,9 +187,9 @@ def test_who_may_only_read_has_status_and_metrics(roles: Roles) -> None:
     try:
         rows(roles.owner, f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {name}")
         url = as_role(roles.admin, name)
-        found = Database(url, OPPORTUNITIES).status(NAME)
-        assert found is not None
-        assert found.rows == 10
+        status = Database(url, OPPORTUNITIES).status(NAME)
+        assert status is not None
+        assert status.rows == 10
         connection = connect(url)
         try:
             assert table_rows(connection, OPPORTUNITIES)["minimal_opportunities"] == 10

@@ -1,6 +1,6 @@
 """The UI as its users meet it: `oracle-sync dev` in a browser, against a stand-in pod.
 
-With SCREENSHOTS=1 the pictures of the README are taken anew.
+With SCREENSHOTS=1 the pictures of the README are taken again.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def test_a_run_started_from_the_launchpad_fills_the_table_and_shows_its_figures(
     page.get_by_text("Success", exact=True).first.wait_for()
     assert dev.equal()
     page.mouse.move(900, 700)
-    page.mouse.wheel(0, -330)  # from the end of the log to what the sync said
+    page.mouse.wheel(0, -330)  # from the end of the log to the summary of the sync
     picture(page, "run")
 
     page.goto(f"{dev.url}/assets/{ASSET}?view=events")

@@ -48,20 +48,20 @@ OTHERS = {
 
 def pinned(package: str) -> str:
     """Return the version of a package that the tests run with."""
-    found = re.search(rf"(?m)^{package}==(\S+)$", (PROJECT / "constraints.txt").read_text())
-    assert found, package
-    return found[1]
+    match = re.search(rf"(?m)^{package}==(\S+)$", (PROJECT / "constraints.txt").read_text())
+    assert match, package
+    return match[1]
 
 
 def unit(path: Path) -> dict[str, list[str]]:
     """Return the settings of a unit's section Service, in which a name may repeat."""
     section = path.read_text().partition("[Service]")[2].partition("\n[")[0]
-    found: dict[str, list[str]] = {}
+    settings: dict[str, list[str]] = {}
     for line in section.splitlines():
         if "=" in line and not line.startswith("#"):
             name, _, value = line.partition("=")
-            found.setdefault(name, []).append(value)
-    return found
+            settings.setdefault(name, []).append(value)
+    return settings
 
 
 def unit_environment(path: Path) -> dict[str, str]:
@@ -76,21 +76,21 @@ def helm_environment() -> dict[str, str]:
 
 def names() -> dict[str, set[str]]:
     """Names of the environment, by the file that sets them."""
-    found = {f"compose {s}": set(SERVICES[s].get("environment", {})) for s in SERVICES}
-    found |= {path.name: set(unit_environment(path)) for path in UNITS}
-    return found | {
+    by_file = {f"compose {s}": set(SERVICES[s].get("environment", {})) for s in SERVICES}
+    by_file |= {path.name: set(unit_environment(path)) for path in UNITS}
+    return by_file | {
         "helm": set(helm_environment()),
         "example": set(example_settings()),
         "image": set(image_environment()),
     }
 
 
-@pytest.mark.parametrize(("where", "found"), names().items(), ids=names())
+@pytest.mark.parametrize(("where", "variables"), names().items(), ids=names())
 def test_each_name_of_the_environment_is_a_setting_and_no_secret(
-    where: str, found: set[str]
+    where: str, variables: set[str]
 ) -> None:
-    assert found <= OURS | OTHERS
-    assert not found & SECRETS, "secrets come from files"
+    assert variables <= OURS | OTHERS
+    assert not variables & SECRETS, "secrets come from files"
 
 
 # ----------------------------------------------------------------------------------------- compose
@@ -164,18 +164,18 @@ def make_secrets(folder: Path, *arguments: str) -> str:
 def test_the_script_makes_each_secret_and_leaves_alone_what_is_there(tmp_path: Path) -> None:
     folder = tmp_path / "secrets"
     assert str(folder / "oracle_password") in make_secrets(folder)
-    made = {path.name: path.read_text() for path in folder.iterdir()}
+    files = {path.name: path.read_text() for path in folder.iterdir()}
 
-    wanted = {Path(secret["file"]).name for secret in COMPOSE["secrets"].values()}
-    assert set(made) == wanted
-    assert [name for name, text in made.items() if not text] == ["oracle_password"]
+    names = {Path(secret["file"]).name for secret in COMPOSE["secrets"].values()}
+    assert set(files) == names
+    assert [name for name, text in files.items() if not text] == ["oracle_password"]
     assert folder.stat().st_mode & 0o777 == 0o700
     verify = ["openssl", "verify", "-CAfile", "postgres_ca", "-verify_hostname", "postgres"]
     subprocess.run([*verify, "postgres_cert"], cwd=folder, check=True, capture_output=True)
 
     (folder / "oracle_password").write_text("of Oracle\n")
     make_secrets(folder)
-    assert {path.name: path.read_text() for path in folder.iterdir()} == made | {
+    assert {path.name: path.read_text() for path in folder.iterdir()} == files | {
         "oracle_password": "of Oracle\n"
     }
 
@@ -183,8 +183,8 @@ def test_the_script_makes_each_secret_and_leaves_alone_what_is_there(tmp_path: P
         (folder / name).unlink()
     make_secrets(folder, "db.example.internal")
     now = {path.name: path.read_text() for path in folder.iterdir()}
-    kept = {name for name in made if now[name] == made[name]}
-    assert kept == {"postgres_password"}
+    unchanged = {name for name in files if now[name] == files[name]}
+    assert unchanged == {"postgres_password"}
     password = now["database_password"].strip()
     assert now["database_url"].strip() == (
         f"postgresql://oracle_sync:{password}@db.example.internal/oracle_sync"
@@ -196,8 +196,8 @@ def test_the_script_makes_each_secret_and_leaves_alone_what_is_there(tmp_path: P
 
 def copied() -> list[tuple[list[str], str]]:
     """Return the sources and the target of each COPY of the project's files."""
-    found = [line.split()[1:] for line in DOCKERFILE.splitlines() if line.startswith("COPY ")]
-    return [(words[:-1], words[-1]) for words in found if not words[0].startswith("--from")]
+    copies = [line.split()[1:] for line in DOCKERFILE.splitlines() if line.startswith("COPY ")]
+    return [(words[:-1], words[-1]) for words in copies if not words[0].startswith("--from")]
 
 
 def test_what_the_image_copies_is_there_and_let_through() -> None:
@@ -260,12 +260,12 @@ def test_a_wheel_holds_all_that_the_code_needs_and_no_tests(tmp_path: Path) -> N
         else:
             shutil.copy(path, tmp_path)
     command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", "wheels", "."]
-    done = subprocess.run(
+    process = subprocess.run(
         command, cwd=tmp_path, capture_output=True, text=True, timeout=150, check=False
     )
-    if "No matching distribution" in done.stderr or "No module named pip" in done.stderr:
+    if "No matching distribution" in process.stderr or "No module named pip" in process.stderr:
         pytest.skip("setuptools can't be fetched here")
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert process.returncode == 0, process.stderr[-2000:]
     [wheel] = (tmp_path / "wheels").glob("*.whl")
     assert __version__ in wheel.name
     with zipfile.ZipFile(wheel) as archive:
@@ -305,7 +305,7 @@ def test_the_chart_is_told_what_compose_and_the_image_say() -> None:
     assert str(deployment["port"]) == command[-1]
     assert deployment["podSecurityContext"]["runAsUser"] == 10001
     assert set(helm_environment()) == set(SERVICES["code"]["environment"]) | set(example_settings())
-    # Runs are pods of their own, and need it as much as the code server.
+    # Runs are separate pods, and need it as much as the code server.
     assert deployment["includeConfigInLaunchedRuns"] == {"enabled": True}
     [mount] = deployment["volumeMounts"]
     for name, value in helm_environment().items():
@@ -346,15 +346,15 @@ def test_a_unit_starts_what_compose_starts(path: Path) -> None:
     # One host: nothing of it is reached from another one.
     assert here == [{"0.0.0.0": "127.0.0.1"}.get(word, word) for word in service["command"]]
 
-    found, wanted = unit_environment(path), service["environment"]
-    assert set(wanted) <= set(found)
+    ours, theirs = unit_environment(path), service["environment"]
+    assert set(theirs) <= set(ours)
     for name in ("PGSSLMODE", "DAGSTER_DAEMON_HEARTBEAT_TOLERANCE"):
-        assert found.get(name) == wanted.get(name)
+        assert ours.get(name) == theirs.get(name)
     assert ("EnvironmentFile" in unit(path)) == ("env_file" in service)
     assert unit(path)["Restart"] == ["always"]
     loaded = dict(line.split(":", 1) for line in unit(path)["LoadCredential"])
     assert set(loaded) == set(service["secrets"]) - {"postgres_ca"}
-    for name, value in found.items():
+    for name, value in ours.items():
         if name.endswith("_FILE"):
             assert value.removeprefix("%d/") in loaded
 
@@ -366,8 +366,8 @@ def test_systemd_finds_nothing_wrong_with_the_units(tmp_path: Path) -> None:
         text = re.sub(r"/opt/oracle_sync/bin/[\w-]+", "/bin/true", path.read_text())
         (tmp_path / path.name).write_text(text)
     command = ["systemd-analyze", "verify", "--man=no", *map(str, sorted(tmp_path.iterdir()))]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+    process = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (process.returncode, process.stderr) == (0, "")
 
 
 # ---------------------------------------------------------------------------------------- document
@@ -389,6 +389,11 @@ def test_what_the_document_adds_to_compose_fits_it() -> None:
 
 
 def test_files_that_the_document_names_are_there() -> None:
-    made = {"deploy/oracle.env", "deploy/secrets", "deploy/oracle_sync.toml", "deploy/several.yaml"}
+    created = {
+        "deploy/oracle.env",
+        "deploy/secrets",
+        "deploy/oracle_sync.toml",
+        "deploy/several.yaml",
+    }
     for name in set(re.findall(r"\bdeploy/[\w./-]*\w", DOCUMENT)):
-        assert (PROJECT / name).exists() or any(name.startswith(one) for one in made), name
+        assert (PROJECT / name).exists() or any(name.startswith(one) for one in created), name

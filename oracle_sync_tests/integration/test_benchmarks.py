@@ -1,4 +1,4 @@
-"""The benchmarks run, and count what is lost; how fast anything is, no test says."""
+"""The benchmarks run, and count what is lost. No test says how fast anything is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from benchmarks import bars, table
-from benchmarks.run import Bench, Databases, chosen, rows_of
+from benchmarks.run import Bench, Databases, adapted, rows_of
 from benchmarks.workloads import CONTESTANTS, WORKLOADS
 
 ROWS = 30
@@ -39,22 +39,24 @@ def test_workloads_of_each_kind_finish_and_lose_nothing(bench: Bench) -> None:
         "r": replace(WORKLOADS["r"], rows=ROWS, begins_with=ROWS),
     }
     for key, workload in small.items():
-        bench.measure(key, chosen(workload, 1.0, 1, OWN - ({"ours"} if key == "d" else set())))
-    found = {(key, name): runs[0] for key, by in bench.results.items() for name, runs in by.items()}
-    assert {name for _, name in found} == OWN
-    for (key, name), run in found.items():
+        bench.measure(key, adapted(workload, 1.0, 1, OWN - ({"ours"} if key == "d" else set())))
+    measured = {
+        (key, name): runs[0] for key, by in bench.results.items() for name, runs in by.items()
+    }
+    assert {name for _, name in measured} == OWN
+    for (key, name), run in measured.items():
         assert run["status"] == 0, (key, name)
         assert run.get("lost") == (None if name == "floor" else 0), (key, name)
         assert run["requests"] > 0
         assert run["wall"] > 0
         assert run["cpu"] > 0
         assert 5 < run["rss_mb"] < 500
-    assert found["i", "ours"]["requests"] <= 3
-    assert found["i", "ours"]["written"] == [50, 0, 0]
-    assert found["r", "refresh"]["written"] == [0, 0, 0]
+    assert measured["i", "ours"]["requests"] <= 3
+    assert measured["i", "ours"]["written"] == [50, 0, 0]
+    assert measured["r", "refresh"]["written"] == [0, 0, 0]
     results = _results(bench.results)
     assert "(d) 2,000 rows, 5 a page" in table.markdown(results)
-    assert any("(r) rows inserted" in line for line in bars.told(results))
+    assert any("(r) rows inserted" in line for line in bars.lines(results))
 
 
 def test_a_row_that_is_missing_changed_or_invented_counts_as_lost(bench: Bench) -> None:
@@ -82,15 +84,15 @@ def test_a_row_that_is_missing_changed_or_invented_counts_as_lost(bench: Bench) 
     assert bench.lost("some", query, workload) == 5
 
 
-def test_a_bar_is_told_as_met_or_not_and_only_with_its_figures() -> None:
+def test_a_bar_is_reported_as_met_or_not_and_only_with_its_figures() -> None:
     def run(wall: float) -> list[dict[str, Any]]:
         return [{"status": 0, "wall": wall, "cpu": 1.0, "rss_mb": 1.0, "requests": 1, "lost": 0}]
 
     met = _results({"d": {"ours": run(1.0), "dlt": run(2.6), "script": run(2.9)}})
-    told = bars.told(met)
-    assert [line[:7] for line in told] == ["met    ", "NOT MET", "met    "]
+    lines = bars.lines(met)
+    assert [line[:7] for line in lines] == ["met    ", "NOT MET", "met    "]
     failed = _results({"d": {"ours": [run(1.0)[0] | {"status": 1}], "dlt": run(9.0)}})
-    assert len(bars.told(failed)) == 1
+    assert len(bars.lines(failed)) == 1
 
 
 def _results(workloads: dict[str, Any]) -> dict[str, Any]:
