@@ -24,43 +24,36 @@ Errors are classed by what helps, and by nothing else:
 
 from __future__ import annotations
 
-import re
 import traceback
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from oracle_sync.redaction import GROWTH, hidden, one_line, redacted
+
 _PACKAGE = Path(__file__).parent
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
-_CREDENTIALS = re.compile(
-    r"(?i)\b(?:(basic|bearer)\s+[A-Za-z0-9._~+/=-]{6,}|(?<=://)[^/\s@:]*:[^/\s@]*(?=@))"
-)
 
+def clean(text: object, limit: int = 300) -> str:
+    """Return foreign text on one line of at most `limit` characters, without a secret.
 
-def clean(text: object, secrets: tuple[str, ...] = (), limit: int = 300) -> str:
-    """Make foreign text safe to show: one line, at most `limit` characters, no secret in it.
-
-    Control characters and terminal escapes are dropped, since they could forge log lines;
-    each of `secrets`, and whatever looks like credentials, is replaced by `***`.
+    For the words of servers and libraries alone: a secret may be a word that we use too.
     """
-    whole, window = str(text), limit * 20
-    cut = _one_line(whole[:window])
-    # On one line already, since an escape in the middle would hide a secret from the search; and
-    # the longest first, since one secret may be a part of another.
-    hidden = sorted({_one_line(secret) for secret in secrets} - {""}, key=len, reverse=True)
-    if hidden and len(whole) > window:
-        cut = cut[: -len(hidden[0])]  # the window may end within a secret
-    for secret in hidden:
-        cut = cut.replace(secret, "***")
-    cut = _CREDENTIALS.sub("***", cut)
-    return cut if len(cut) <= limit else cut[: limit - 3] + "..."
+    whole, secrets = str(text), hidden()
+    # A secret that the end cuts in two is not recognised, so what is shown ends before it.
+    margin = GROWTH * max(map(len, secrets), default=0)
+    window = 20 * limit + margin
+    line = redacted(whole[:window], secrets)
+    if len(whole) > window:
+        line = line[: max(0, len(line) - margin)]
+    return shortened(line, limit)
 
 
-def _one_line(text: str) -> str:
-    return " ".join(_CONTROL.sub(" ", _ANSI.sub("", text)).split())
+def shortened(text: str, limit: int = 300) -> str:
+    """Return our own words, or a user's, on one line of at most `limit` characters."""
+    line = one_line(text)
+    return line if len(line) <= limit else line[: limit - 3] + "..."
 
 
 class SyncError(Exception):
@@ -118,15 +111,14 @@ class Unexpected(SyncError):
     )
 
 
-def unexpected(error: BaseException, doing: str, secrets: tuple[str, ...] = ()) -> Unexpected:
+def unexpected(error: BaseException, doing: str) -> Unexpected:
     """Return the error for an exception that no code was written for.
 
     Args:
         error: the exception, as it was caught.
         doing: what failed, as the beginning of a sentence: "The run".
-        secrets: values that its own words must not show.
     """
-    words = clean(error, secrets, 200)
+    words = clean(error, 200)
     return Unexpected(
         f"{doing} failed unexpectedly: {type(error).__name__} in {_place(error)}"
         + (f": {words}" if words else ".")
@@ -223,7 +215,7 @@ def removal_held(rows: int, table: str) -> RemovalHeld:
 def unknown_sync(name: str, others: Sequence[str], table: str) -> SettingError:
     """Return the error for a name that is new although other syncs share its table."""
     return SettingError(
-        f"No sync is named '{clean(name, limit=100)}'. {table} belongs to {', '.join(others)}; a "
+        f"No sync is named '{shortened(name, 100)}'. {table} belongs to {', '.join(others)}; a "
         "new name would claim every row that it sees. Nothing was changed.",
         "Correct the name; or create it on purpose, with --new-sync or new_sync: true.",
     )

@@ -19,6 +19,7 @@ import psycopg2
 import pytest
 from filelock import FileLock
 
+from oracle_sync import redaction
 from oracle_sync.config.collection import OPPORTUNITIES
 from oracle_sync.postgres.database import Database
 
@@ -37,6 +38,12 @@ def _home() -> Path:
 
 def _lock() -> FileLock:
     return FileLock(f"{_home()}.lock", timeout=120)
+
+
+@pytest.fixture(autouse=True)
+def _forgotten_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Know no secret of another test: it may be a word that this one expects to see."""
+    monkeypatch.setattr(redaction, "_known", {})
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
 from oracle_sync.errors import SettingError
+from oracle_sync.redaction import hide
 
 _SCHEME = re.compile(r"postgres(?:ql)?(?:\+psycopg2)?://")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^:\[\]]*)(?::([0-9]{0,5}))?")
@@ -53,18 +54,11 @@ class DatabaseUrl:
         if not text:
             return ""
         try:
-            return _written(_parameters(text))
+            parameters = _parameters(text)
         except _Refused as refused:
             raise SettingError(f"{name} can't be read: {refused}.", _ADVICE) from None
-
-
-def secrets_of(url: str) -> tuple[str, ...]:
-    """Return what no output may show of a URL."""
-    try:
-        parameters = _parameters(url)
-    except _Refused:
-        return (url,)
-    return tuple(parameters[name] for name in _SECRET if parameters.get(name))
+        hide(*(parameters.get(secret, "") for secret in _SECRET))
+        return _written(parameters)
 
 
 def _parameters(url: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from oracle_sync.config.files import read_text
 from oracle_sync.errors import SettingError
+from oracle_sync.redaction import hide
 
 MAX_SECRET = 64 * 1024
 """Characters of a secret's file: a token has a few thousand at most."""
@@ -156,6 +157,8 @@ class Setting:
     def parse(self, text: str, name: str = "") -> Any:
         """Return the value of a text; `name` is what a refusal calls the setting.
 
+        A secret is known from here on to what shows foreign text.
+
         Raises:
             SettingError: if it is not allowed.
         """
@@ -171,6 +174,8 @@ class Setting:
                 "Give the secret itself. In the Launchpad, remove the line instead: the setting "
                 "is used then.",
             )
+        if self.secret:
+            hide(text)
         return self.kind.parse(name, text)
 
 

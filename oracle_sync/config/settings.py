@@ -115,12 +115,6 @@ class OracleSettings:
     refusals: Mapping[str, SettingError] = field(default_factory=dict, repr=False, compare=False)
     """Why the value that was set is not allowed, by field; the field has its default."""
 
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """The values that must not be seen in any output."""
-        secret = [name for name, declared in settings_of(type(self)).items() if declared.secret]
-        return tuple(filter(None, (getattr(self, name) for name in secret)))
-
     def orders_by(self, name: str) -> bool:
         """Return whether rows come in the ascending order of this one field."""
         return self.order_by.replace(" ", "") in (name, f"{name}:asc")

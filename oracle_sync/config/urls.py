@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from oracle_sync.errors import SettingError
+from oracle_sync.redaction import hide
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Webhook:
                 f"{name} must look like {self.bounds}; plain http only for loopback.",
                 f"Set {name} in the environment or in .env, or leave it empty.",
             )
+        hide(text.partition("://")[2].partition("/")[2])  # which errors name without the host
         return text
 
 

@@ -104,7 +104,7 @@ class _Watched:
         try:
             connection = connect(url, "oracle_sync metrics")
             try:
-                with errors(url, "reading the metrics"):
+                with errors("reading the metrics"):
                     with connection.cursor() as cursor:
                         cursor.execute(f"SET statement_timeout = {STATEMENT_MS}")
                     found = standings(connection, collection)

@@ -10,6 +10,7 @@ from requests.utils import get_environ_proxies, select_proxy
 
 from oracle_sync.config.urls import is_loopback
 from oracle_sync.errors import SettingError
+from oracle_sync.redaction import hide
 
 
 def proxies_for(url: str) -> dict[str, str]:
@@ -35,15 +36,22 @@ def proxies_for(url: str) -> dict[str, str]:
             "http://proxy:8080.",
             "Check HTTPS_PROXY, ALL_PROXY and NO_PROXY.",
         )
+    user, password = _credentials(address)
+    if password:
+        hide(password, f"{user}:{password}")
     return {parts.scheme: address}
+
+
+def _credentials(address: str) -> tuple[str, str]:
+    parts = urlsplit(address)
+    return unquote(parts.username or ""), unquote(parts.password or "")
 
 
 def _usable(address: str) -> bool:
     try:
         parts = urlsplit(address)
         _ = parts.port  # refuses what is not a number
-        # A header carries Latin-1 only.
-        f"{unquote(parts.username or '')}:{unquote(parts.password or '')}".encode("latin-1")
+        ":".join(_credentials(address)).encode("latin-1")  # all that a header carries
     except ValueError:
         return False
     schemes = {"http", "https"}

@@ -14,7 +14,8 @@ import requests
 from requests.auth import AuthBase
 
 from oracle_sync.config.settings import OracleSettings
-from oracle_sync.errors import BadAnswer, clean
+from oracle_sync.errors import BadAnswer
+from oracle_sync.redaction import hide
 
 RENEW_BEFORE = 60.0
 """Seconds before its end at which a token is renewed, or a tenth of its life if that is less."""
@@ -42,11 +43,9 @@ class Header(AuthBase):
 
 def basic(user: str, password: str) -> Header:
     """Return Basic authentication in UTF-8; requests' own refuses what is beyond Latin-1."""
-    return Header(f"Basic {_encoded(user, password)}")
-
-
-def _encoded(user: str, password: str) -> str:
-    return base64.b64encode(f"{user}:{password}".encode()).decode()
+    pair = f"{user}:{password}"
+    hide(pair)
+    return Header(f"Basic {base64.b64encode(pair.encode()).decode()}")
 
 
 class SignIn:
@@ -82,17 +81,6 @@ class SignIn:
             if header._value == f"Bearer {self._token}":
                 self._renew_at = 0.0
 
-    def clean(self, text: object) -> str:
-        """Make foreign text safe to show: one line of bounded length, without our secrets."""
-        settings = self._settings
-        secrets = (
-            *settings.secrets,
-            self._token,
-            _encoded(settings.user, settings.password),
-            _encoded(settings.client_id, settings.client_secret),
-        )
-        return clean(text, secrets)
-
     def _renew(self) -> None:
         settings = self._settings
         form = {"grant_type": "client_credentials"}
@@ -106,6 +94,7 @@ class SignIn:
                 "The token endpoint answered without an access_token that can be sent.",
                 "Check ORACLE_TOKEN_URL and ORACLE_SCOPE.",
             )
+        hide(token)
         life = _seconds(answer.get("expires_in"))
         self._token = token
         self._renew_at = time.monotonic() + life - min(RENEW_BEFORE, life / 10)

@@ -7,10 +7,9 @@ from contextlib import suppress
 
 import dagster as dg
 
-from oracle_sync.config.database_url import secrets_of
 from oracle_sync.config.settings import Settings, load
 from oracle_sync.config.syncs import PLAIN, Sync
-from oracle_sync.errors import SettingError, SyncError, clean
+from oracle_sync.errors import SettingError, SyncError, shortened
 from oracle_sync.orchestration import runs
 from oracle_sync.orchestration.failures import LOOK
 from oracle_sync.orchestration.outages import Memory, Watched, message
@@ -64,6 +63,7 @@ def build_alert_sensor(
                 )
         except SettingError as error:
             return dg.SkipReason(error.sentence())
+        _learn_secrets(syncs)
         return _Tick(context, syncs, settings).result()
 
     return sync_alerts
@@ -77,7 +77,6 @@ class _Tick:
     ) -> None:
         self._context = context
         self._history = RunHistory(context, syncs)
-        self._secrets = _secrets(settings, syncs)
         self._webhook = settings.alert_webhook
         self._memory = Memory.read(context.cursor)
         self._deadline = time.monotonic() + SEND_SECONDS
@@ -130,19 +129,11 @@ class _Tick:
         sync.ended = ended
         error = self._history.error(run) if run.status == runs.Status.FAILURE else None
         if error is not None:
-            sync.fail(run.id, ended, self._words(error))
+            sync.fail(run.id, ended, _words(error))
         elif sync.outage is not None and not self._history.number(run, "removal_held"):
             # Rows that are known to be too many are still there: nothing works again yet.
             sync.succeed(run.id, ended, self._history.number(run, "offset_after"))
         return True
-
-    def _words(self, error: SyncError) -> str:
-        what = " ".join(filter(None, (error.what, error.kept)))
-        advice = error.advice or LOOK
-        return f"{self._clean(what)}\nWhat to do: {self._clean(advice)}"
-
-    def _clean(self, text: str) -> str:
-        return clean(text, self._secrets, 500)
 
     def _report(self, name: str, sync: Watched) -> None:
         """Send what is due about a sync; it stays due where that fails."""
@@ -152,7 +143,7 @@ class _Tick:
         try:
             if time.monotonic() > self._deadline:
                 raise SyncError("The alert webhook answers slowly.")
-            send(self._webhook, message(name, outage), self._secrets)
+            send(self._webhook, message(name, outage))
         except SyncError as error:
             self._trouble = error
             self._context.log.warning(error.sentence())
@@ -179,14 +170,13 @@ class _Tick:
         return "No sync is failing."
 
 
-def _secrets(settings: Settings, syncs: Sequence[Sync]) -> tuple[str, ...]:
-    """Return what no message and no tick may show."""
-    # Also the webhook's part after the host, which errors may name alone.
-    path = settings.alert_webhook.partition("://")[2].partition("/")[2]
-    secrets = [settings.alert_webhook, path]
+def _words(error: SyncError) -> str:
+    what = " ".join(filter(None, (error.what, error.kept)))
+    return f"{shortened(what, 500)}\nWhat to do: {shortened(error.advice or LOOK, 500)}"
+
+
+def _learn_secrets(syncs: Sequence[Sync]) -> None:
+    """Read the settings of the syncs, since a failed step's own words may hold their secrets."""
     for sync in syncs:
         with suppress(SettingError):
-            own = sync.settings()
-            secrets += own.oracle.secrets
-            secrets += secrets_of(own.database_url) + secrets_of(own.dagster_database_url)
-    return tuple(secrets)
+            sync.settings()

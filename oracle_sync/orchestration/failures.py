@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from oracle_sync.errors import SyncError, unexpected
+from oracle_sync.errors import SyncError, clean, unexpected
 
 ERROR = "error"
 """The metadata entry of a failed step that holds the error as data, for programs."""
@@ -29,14 +29,14 @@ def failure(error: SyncError) -> dg.Failure:
 
 
 @contextmanager
-def failing_in_words(doing: str, secrets: tuple[str, ...] = ()) -> Iterator[None]:
-    """Turn any exception of a step into a failure in words; see `unexpected` for the arguments."""
+def failing_in_words(doing: str) -> Iterator[None]:
+    """Turn any exception of a step into a failure in words; `doing` is what `unexpected` takes."""
     try:
         yield
     except SyncError as error:
         raise failure(error) from None
     except Exception as error:
-        raise failure(unexpected(error, doing, secrets)) from None
+        raise failure(unexpected(error, doing)) from None
 
 
 def recorded_error(event: dg.DagsterEvent) -> SyncError:
@@ -46,4 +46,4 @@ def recorded_error(event: dg.DagsterEvent) -> SyncError:
     if recorded is not None:
         return SyncError.from_data(recorded.value)
     error = getattr(data.error, "cause", None) or data.error
-    return SyncError(getattr(error, "message", "").strip() or "The step failed.", LOOK)
+    return SyncError(clean(getattr(error, "message", "")) or "The step failed.", LOOK)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import dagster as dg
 
-from oracle_sync.errors import clean
+from oracle_sync.errors import shortened
 
 CELL = 200
 """Characters of a value that a table shows."""
@@ -40,4 +40,4 @@ def as_table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> dg.Table
 
 
 def _cell(value: object) -> str:
-    return "" if value is None else clean(value, limit=CELL)
+    return "" if value is None else shortened(str(value), CELL)

@@ -62,7 +62,7 @@ def _tables_there(url: str) -> bool:
     names = ("runs", "instance_info", "event_logs", "jobs")
     connection = connect(url)
     try:
-        with errors(url, "looking for Dagster's tables"), connection.cursor() as cursor:
+        with errors("looking for Dagster's tables"), connection.cursor() as cursor:
             cursor.execute(
                 "SELECT bool_and(to_regclass(n) IS NOT NULL) FROM unnest(%s) n", [[*names]]
             )
@@ -78,7 +78,7 @@ def dagster_url(settings: Settings) -> str:
     url = url_of(settings)
     connection = connect(url)
     try:
-        with errors(url, "making Dagster's schema"):
+        with errors("making Dagster's schema"):
             make_schema(connection, SCHEMA)
     finally:
         connection.close()

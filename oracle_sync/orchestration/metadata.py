@@ -6,6 +6,7 @@ import dagster as dg
 
 from oracle_sync.config.collection import Collection
 from oracle_sync.engine.run import Summary
+from oracle_sync.errors import clean
 from oracle_sync.oracle.client import OracleClient
 from oracle_sync.orchestration.foreign_text import as_table
 from oracle_sync.postgres.status import Details, Status
@@ -71,7 +72,8 @@ def run_metadata(
 
 def _preview(collection: Collection, rows: list[tuple[Any, ...]]) -> dg.TableMetadataValue:
     names = [collection.key.name, *(column.name for column in collection.columns), "synced_at"]
-    return as_table(names, rows)
+    texts = ([clean(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
+    return as_table(names, texts)
 
 
 def _state_table(status: Status) -> dg.TableMetadataValue:

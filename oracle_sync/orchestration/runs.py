@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from oracle_sync.config.syncs import Sync
-from oracle_sync.errors import SyncError
+from oracle_sync.errors import SyncError, clean
 from oracle_sync.orchestration.failures import LOOK, recorded_error
 from oracle_sync.orchestration.names import op_name, table_key
 
@@ -104,7 +104,7 @@ class RunHistory:
             if event.step_key == run.step:
                 return recorded_error(event) if event.is_step_failure else None
             if event.event_type == Events.RUN_FAILURE and event.message:
-                crash = event.message
+                crash = clean(event.message)
         return SyncError(crash, LOOK)
 
     def _events(self, run: SyncRun, *kinds: dg.DagsterEventType) -> Iterator[dg.DagsterEvent]:

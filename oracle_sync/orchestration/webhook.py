@@ -10,13 +10,12 @@ TIMEOUT = (5.0, 10.0)
 """Seconds to connect, and to wait for the answer."""
 
 
-def send(url: str, text: str, secrets: tuple[str, ...]) -> None:
+def send(url: str, text: str) -> None:
     """Send a message, in which Slack finds neither markup nor links.
 
     Args:
         url: of the webhook; it is a secret as a whole.
         text: the message, in lines.
-        secrets: what an error must not show.
 
     Raises:
         SyncError: if the webhook can't be reached or refuses.
@@ -33,7 +32,7 @@ def send(url: str, text: str, secrets: tuple[str, ...]) -> None:
             status = response.status_code
     except (requests.RequestException, ValueError) as error:
         # Not the exception's own words, which hold the URL and with it the token.
-        reason = clean(root_reason(error), secrets, 120)
+        reason = clean(root_reason(error), 120)
         raise SyncError(f"The alert webhook at {host} can't be reached: {reason}.") from None
     if not 200 <= status < 300:
         raise SyncError(

@@ -15,7 +15,6 @@ from urllib.parse import urlencode
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
-from oracle_sync.config.database_url import secrets_of
 from oracle_sync.errors import StoreError, StoreRefused, StoreUnavailable, clean
 
 STATEMENT_TIMEOUT_MS = 60_000
@@ -73,7 +72,7 @@ def connect(url: str, application: str = "oracle_sync") -> Connection:
         StoreUnavailable, StoreRefused: if there is no server, or it won't have us.
     """
     schema = _SCHEMA.search(url)
-    with errors(url, "connecting to the database"):
+    with errors("connecting to the database"):
         connection = psycopg2.connect(
             _SCHEMA.sub("", url),
             application_name=application,
@@ -139,7 +138,7 @@ def demand_schema(url: str, schema: str) -> None:
             connection.close()
     except psycopg2.Error as error:
         if "startup parameter" not in str(error):
-            raise translated(error, url, "connecting to the database") from error
+            raise translated(error, "connecting to the database") from error
         heard = False
     if not heard:
         raise StoreRefused(
@@ -159,12 +158,12 @@ def make_schema(connection: Connection, schema: str) -> None:
 
 
 @contextmanager
-def errors(url: str, doing: str) -> Iterator[None]:
+def errors(doing: str) -> Iterator[None]:
     """Turn psycopg2's errors into ours, with the place and what to do."""
     try:
         yield
     except psycopg2.Error as error:
-        raise translated(error, url, doing) from error
+        raise translated(error, doing) from error
 
 
 def passing(error: BaseException) -> bool:
@@ -178,10 +177,10 @@ def passing(error: BaseException) -> bool:
     return code.startswith(_PASSING) if code else not mistaken
 
 
-def translated(error: psycopg2.Error, url: str, doing: str) -> StoreError:
+def translated(error: psycopg2.Error, doing: str) -> StoreError:
     """Return our error for one of psycopg2's."""
     code = error.pgcode or ""
-    words = clean(str(error).replace("\n", " "), secrets_of(url))
+    words = clean(error)
     # libpq gives no code for what the server says while connecting.
     if not code and "authentication failed" in words:
         code = "28P01"

@@ -69,7 +69,7 @@ class Database:
             if not self._prepared:
                 schema.ensure(connection, self.url, self.collection, self.schema)
                 self._prepared = True
-            with errors(self.url, doing):
+            with errors(doing):
                 yield connection
         finally:
             connection.close()

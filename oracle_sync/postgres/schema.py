@@ -49,7 +49,7 @@ def ensure(connection: Connection, url: str, collection: Collection, schema: str
     Raises:
         StoreRefused: if the role may not change the schema, or the schema is of a later version.
     """
-    with errors(url, "reading the schema's version"):
+    with errors("reading the schema's version"):
         found = version(connection)
         if found == HEAD and _has_tables(connection, collection):
             return
@@ -62,7 +62,7 @@ def ensure(connection: Connection, url: str, collection: Collection, schema: str
     # A connection of its own: Alembic wants a transaction, and the lock goes with the connection.
     migrating = connect(url, "oracle_sync migrations")
     try:
-        with errors(url, "preparing the tables"):
+        with errors("preparing the tables"):
             with migrating.cursor() as cursor:
                 cursor.execute("SET lock_timeout = 0; SET statement_timeout = 0")
                 cursor.execute(f"SELECT pg_advisory_lock({_LOCK})")

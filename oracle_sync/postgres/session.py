@@ -123,7 +123,7 @@ class Session:
                         # What is tried after this can only be done on a new connection.
                         self._disconnect()
                     if isinstance(error, psycopg2.Error):
-                        raise translated(error, self.url, doing) from error
+                        raise translated(error, doing) from error
                     raise
             self.retries += 1
             # A new connection even where the old one seems sound: after a failover it may lead
@@ -174,7 +174,7 @@ class Session:
         """
         pid = "SELECT pg_backend_pid() AS pid"
         with (
-            errors(self.url, "looking at the server's sessions"),
+            errors("looking at the server's sessions"),
             closing(connect(self.url)) as other,
         ):
             first = self.one(connection, pid)
@@ -194,7 +194,7 @@ class Session:
         self, connection: Connection, wait: float, on_wait: Callable[[str], None]
     ) -> None:
         deadline, reported = time.monotonic() + wait, ""
-        with errors(self.url, "taking the lock"):
+        with errors("taking the lock"):
             while not self.one(connection, query("try_lock"))["got"]:
                 who = lock_holder(connection, self.sync_name) or "another session"
                 if time.monotonic() >= deadline:
@@ -206,7 +206,7 @@ class Session:
 
     def _enter(self, connection: Connection, new_sync: bool) -> State:
         """Begin an epoch; create the state of a name that has none, if that is meant."""
-        with errors(self.url, "claiming the sync"), connection, connection.cursor() as cursor:
+        with errors("claiming the sync"), connection, connection.cursor() as cursor:
             row = one(connection, query("claim_state"), self.names)
             if row is None:
                 cursor.execute(query("lock_names"))
@@ -235,7 +235,7 @@ class Session:
         return found
 
     def _still_ours(self, connection: Connection) -> State:
-        with errors(self.url, "reading sync_state"):
+        with errors("reading sync_state"):
             found = read_state(connection, self.sync_name)
         if found is None or found.epoch != self.entered.epoch:
             raise self.fenced(found)

@@ -19,7 +19,7 @@ import pytest
 from oracle_sync.config.settings import SETTINGS, load
 from oracle_sync.config.syncs import PLAIN, Sync, declared
 from oracle_sync.definitions import build_defs
-from oracle_sync.errors import SettingError
+from oracle_sync.errors import RemovalHeld, SettingError
 from oracle_sync.orchestration import alerts, outages, runs, webhook
 from oracle_sync.orchestration.alerts import build_alert_sensor
 from oracle_sync.orchestration.resources import DbResource, OracleResource
@@ -473,6 +473,24 @@ def test_no_message_shows_a_secret_and_none_is_markup(
     assert "&lt;!channel&gt; &amp; ***" in told
     assert "RuntimeError" in told
     assert "please report" in told
+
+
+def test_a_secret_that_is_a_common_word_takes_nothing_out_of_our_own_sentences(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ORACLE_PASSWORD", "rows")
+    monkeypatch.setenv("ORACLE_TOKEN", "3014")
+    sentence = "400 of the 3014 rows in minimal_opportunities are no longer in Oracle."
+
+    def hold(*_: Any, **__: Any) -> None:
+        raise RemovalHeld(sentence)
+
+    monkeypatch.setattr("oracle_sync.orchestration.sync_run.run_sync", hold)
+    desk.sync()
+
+    [text] = desk.tick()
+
+    assert sentence in text
 
 
 @pytest.mark.parametrize(

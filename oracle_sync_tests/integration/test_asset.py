@@ -414,6 +414,20 @@ def test_no_event_of_a_run_holds_a_secret(
             assert secret not in text
 
 
+def test_no_event_holds_a_secret_that_an_unexpected_error_names(
+    run: Run, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explode(*_: Any, **__: Any) -> None:
+        raise RuntimeError(f"wrong: {PASSWORD}")
+
+    monkeypatch.setattr("oracle_sync.orchestration.sync_run.run_sync", explode)
+
+    result = run()
+
+    assert "wrong: ***" in str(failure(result))
+    assert PASSWORD not in everything(result, instance)
+
+
 def test_a_bearer_token_is_in_no_event_either(
     run: Run, server: SandboxServer, instance: dg.DagsterInstance
 ) -> None:

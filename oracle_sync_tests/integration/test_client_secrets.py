@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+import html
+import json
+from collections.abc import Callable, Iterator
+from urllib.parse import quote
 
 import pytest
 
@@ -24,13 +27,27 @@ def server() -> Iterator[FaultyServer]:
 SECRET = "S3cr3t-of-the-pod"
 PACKED = base64.b64encode(f"ann:{SECRET}".encode()).decode()
 
+SPECIAL = 'S3cr3t&"of/the\\<pod>'
+ENCODINGS: tuple[Callable[[str], str], ...] = (
+    html.escape,
+    quote,
+    json.dumps,
+    repr,
+    lambda text: "".join(f"&#{ord(c)};" for c in text),
+    lambda text: "".join(f"\\u{ord(c):04x}" for c in text),
+    lambda text: base64.b64encode(text.encode()).decode(),
+    lambda text: base64.urlsafe_b64encode(f"password={text}".encode()).decode(),
+)
+
 
 def echo(handler: Handler) -> None:
     """Repeat the credentials in every form that a careless server may choose."""
     sent = handler.headers["Authorization"]
     bare = sent.split()[1]
     plain = base64.b64decode(bare).decode() if sent.startswith("Basic") else bare
-    words = f"{sent} | {bare} | {plain} | {plain.partition(':')[2] or plain}"
+    secret = plain.partition(":")[2] or plain
+    words = f"{sent} | {bare} | {plain} | {secret}"
+    words += "".join(f" | {encode(secret)}" for encode in ENCODINGS)
     kind = handler.path.split("/")[1]
     if kind == "title":
         page = f"<html><title>{words}</title></html>".encode()
@@ -56,16 +73,19 @@ def echo(handler: Handler) -> None:
     "kind", ["title", "refusal-title", "cut-title", "text", "json", "redirect", "page"]
 )
 @pytest.mark.parametrize("way", ["basic", "bearer"])
-def test_credentials_that_a_server_repeats_are_not_shown(kind: str, way: str) -> None:
-    signing = {"user": "ann", "password": SECRET} if way == "basic" else {"token": SECRET}
+@pytest.mark.parametrize("secret", [SECRET, SPECIAL])
+def test_credentials_that_a_server_repeats_are_not_shown(kind: str, way: str, secret: str) -> None:
+    signing = {"user": "ann", "password": secret} if way == "basic" else {"token": secret}
     notices: list[str] = []
     with Web(echo) as web:
         used = settings(f"{web.url}/{kind}", retry_seconds=1, **signing)
         source = client(f"{web.url}/{kind}", notices.append, retry_seconds=1, **signing)
         error = failure(source)
     shown = " ".join([str(error), error.sentence(), error.advice, repr(used), *notices])
-    for hidden in (SECRET, SECRET.lower(), SECRET[:8], PACKED, PACKED[:12]):
-        assert hidden not in shown
+    for part in (SECRET, SECRET.lower(), SECRET[:6], PACKED, PACKED[:10]):
+        assert part not in shown
+    for encode in ENCODINGS:
+        assert encode(secret).strip("'\"") not in shown
 
 
 def test_a_token_from_the_token_endpoint_is_not_shown_either(server: FaultyServer) -> None:

@@ -125,7 +125,7 @@ from oracle_sync.postgres.connection import connect, errors
 
 def ask(connection, statement):
     try:
-        with errors(url, "asking"), connection.cursor() as cursor:
+        with errors("asking"), connection.cursor() as cursor:
             cursor.execute(statement)
     except StoreUnavailable:
         print(f"{time.monotonic() - began:.0f}", flush=True)

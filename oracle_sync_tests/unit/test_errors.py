@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import oracle_sync
 from oracle_sync import errors
 from oracle_sync.errors import OnlyRejects, SignInRefused, SyncError, Unexpected, unexpected
+from oracle_sync.redaction import hide
 
 KINDS = sorted(
     (kind for kind in vars(errors).values() if isinstance(kind, type)), key=lambda k: k.__name__
@@ -78,13 +79,15 @@ def test_an_exception_that_nobody_expected_is_one_sentence_with_its_type_and_pla
 
 def test_the_place_is_the_innermost_line_of_this_package() -> None:
     with pytest.raises(TypeError) as caught:
-        errors.clean("x", secrets=(3,))  # type: ignore[arg-type]
+        errors.shortened(3)  # type: ignore[arg-type]
 
-    assert "in oracle_sync/errors.py, line " in unexpected(caught.value, "The look").what
+    assert "in oracle_sync/redaction.py, line " in unexpected(caught.value, "The look").what
 
 
 def test_an_unexpected_exception_shows_no_secret_and_forges_no_line() -> None:
-    error = unexpected(ValueError("no s3cret-pa55\n2026 all is well"), "The run", ("s3cret-pa55",))
+    hide("s3cret-pa55")
+
+    error = unexpected(ValueError("no s3cret-pa55\n2026 all is well"), "The run")
 
     assert "s3cret" not in error.sentence()
     assert "\n" not in error.sentence()
