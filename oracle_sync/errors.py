@@ -167,6 +167,11 @@ class SignInRefused(SourceError):
 class RequestRefused(SourceError):
     """The server understood the request and will not answer it."""
 
+    advice = (
+        "Check ORACLE_BASE_URL and the settings of the request; if they are right, a proxy or "
+        "gateway may have answered in place of Oracle."
+    )
+
 
 class BadAnswer(SourceError):
     """The answer is not what was asked for, or contradicts itself."""

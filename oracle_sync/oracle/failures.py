@@ -59,4 +59,4 @@ def name_failure(
     if isinstance(error, exceptions.ConnectionError | exceptions.ChunkedEncodingError):
         what = f"The connection to {host} failed: {reason} ({place})."
         return Again(Unavailable(what, reach), attempts=attempts)
-    return SourceError(f"The request to {host} failed: {clean(error)}.")
+    return SourceError(f"The request to {host} failed: {clean(error)}.", LOOK)

@@ -43,12 +43,20 @@ def bounded_pools(
 
 def _bounded_pool(pool: type[HTTPConnectionPool], limits: Limits) -> type[HTTPConnectionPool]:
     def response(sock: socket.socket, *args: Any, **options: Any) -> HTTPResponse:
-        return HTTPResponse(_BoundedSocket(sock, limits), *args, **options)  # type: ignore[arg-type]
+        return _Response(_BoundedSocket(sock, limits), *args, **options)  # type: ignore[arg-type]
 
     connection = type(
         "BoundedConnection", (pool.ConnectionCls,), {"response_class": staticmethod(response)}
     )
     return type("BoundedPool", (pool,), {"ConnectionCls": connection})
+
+
+class _Response(HTTPResponse):
+    def begin(self) -> None:
+        """Read the headers, without what could not be parsed, which urllib3 would log as it is."""
+        super().begin()
+        self.msg.defects = []
+        self.msg.set_payload("")
 
 
 class _BoundedSocket:

@@ -1,8 +1,9 @@
-"""How HTTP is spoken: headers, certificates, and no redirects."""
+"""Set up how HTTP is spoken: headers, certificates, no redirects and no cookies."""
 
 from __future__ import annotations
 
 import ssl
+from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ def new_session(settings: OracleSettings, limits: Limits) -> requests.Session:
     session.verify = settings.ca_bundle or _environment_bundle(session)
     # The environment is not read again for each request, nor asked for proxies and passwords.
     session.trust_env = False
+    # Each request signs in by itself. Cookies could only pile up, or outlive what they stand for.
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.mount("https://", _Adapter(limits, system_certificates=not settings.ca_bundle))
     session.mount("http://", _Adapter(limits, system_certificates=False))
     session.headers = requests.structures.CaseInsensitiveDict(

@@ -168,3 +168,11 @@ def test_after_a_refusal_of_the_total_pages_are_fetched_without_it(
 def test_a_client_is_not_made_from_invalid_settings() -> None:
     with pytest.raises(SettingError, match="ORACLE_BASE_URL"):
         client("http://pod.example.com")
+
+
+def test_no_cookie_is_kept() -> None:
+    with Web(lambda h: h.reply(EMPTY_PAGE, headers={"Set-Cookie": "a=b; Path=/"})) as web:
+        source = client(web.url)
+        source.fetch(ANY)
+        source.fetch(ANY)
+        assert [headers["Cookie"] for _, _, headers in web.requests] == [None, None]

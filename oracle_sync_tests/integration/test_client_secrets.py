@@ -12,9 +12,11 @@ import pytest
 
 from oracle_sync_tests.support.faulty_pod import FaultyPod, FaultyServer
 from oracle_sync_tests.support.fetching import (
+    ANY,
     failure,
     oauth,
 )
+from oracle_sync_tests.support.raw_server import RawServer, sender
 from oracle_sync_tests.support.web import Handler, Web, client, settings
 
 
@@ -94,3 +96,11 @@ def test_a_token_from_the_token_endpoint_is_not_shown_either(server: FaultyServe
     issued = list(server.pod._tokens)
     assert issued
     assert not [token for token in issued if token in error.sentence()]
+
+
+def test_credentials_in_headers_that_cannot_be_parsed_are_not_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with RawServer(sender(f"HTTP/1.1 200 OK\r\n{SECRET}\r\n\r\n{{}}".encode())) as server:
+        client(server.url, user="ann", password=SECRET).fetch(ANY)
+    assert SECRET not in caplog.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import ssl
 import threading
@@ -27,7 +28,7 @@ class RawServer:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self._connections: list[socket.socket] = []
         self.requests: list[bytes] = []
-        """The head of each request."""
+        """Each request, with its body."""
 
     @property
     def url(self) -> str:
@@ -55,21 +56,27 @@ class RawServer:
         with contextlib.suppress(OSError), connection:
             if self._tls:
                 connection = self._tls.wrap_socket(connection, server_side=True)
-            while head := _read_head(connection):
-                self.requests.append(head)
+            while request := _read_request(connection):
+                self.requests.append(request)
                 self._send(connection)
                 if not self._keep_alive:
                     connection.shutdown(socket.SHUT_WR)
                     return
 
 
-def _read_head(connection: socket.socket) -> bytes:
-    head = b""
-    while b"\r\n\r\n" not in head:
+def _read_request(connection: socket.socket) -> bytes:
+    request = b""
+    while not _whole(request):
         if not (piece := connection.recv(65_536)):
             return b""
-        head += piece
-    return head
+        request += piece
+    return request
+
+
+def _whole(request: bytes) -> bool:
+    head, end, body = request.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)content-length: *(\d+)", head)
+    return bool(end) and len(body) >= (int(length[1]) if length else 0)
 
 
 def sender(start: bytes, endless: Iterable[bytes] = (), pause: float = 0.0) -> Send:
