@@ -409,7 +409,7 @@ def test_an_export_that_is_killed_leaves_no_half_file_under_the_name(
             time.sleep(0.005)
     finally:
         process.kill()
-        process.wait(20)
+        process.wait(60)
     assert not (tmp_path / "out.csv").exists()
 
 

@@ -296,7 +296,7 @@ def test_the_command_serves_until_it_is_stopped_and_ends_with_0(
         assert process.stderr is not None
         address = re.search(r"http://\S+", process.stderr.readline())
         assert address is not None
-        answer = requests.get(address[0], timeout=20)
+        answer = requests.get(address[0], timeout=60)
         assert answer.headers["Content-Type"].startswith("text/plain; version=")
         numbers = of(parsed(answer.text), DEFAULT_SYNC_NAME)
         assert (numbers["offset"], numbers["complete"]) == (5, 1)
@@ -314,7 +314,7 @@ def test_the_command_serves_until_it_is_stopped_and_ends_with_0(
         assert numbers["seconds_since_success"] <= known["seconds_since_success"]
         assert known["seconds_since_success"] < numbers["seconds_since_success"] + 60
         process.send_signal(ending)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
         assert process.stderr.read().strip().endswith("Stopped.")
     finally:
         with suppress(ProcessLookupError):

@@ -59,4 +59,4 @@ def refusal(server: SandboxServer, headers: dict[str, str] | None = None, **para
 
 
 def control(server: SandboxServer, method: str, path: str, body: Any = None) -> requests.Response:
-    return requests.request(method, f"{server.url}/sandbox{path}", json=body, timeout=5)
+    return requests.request(method, f"{server.url}/sandbox{path}", json=body, timeout=60)

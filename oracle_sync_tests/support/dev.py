@@ -192,7 +192,7 @@ def running(
         def answers() -> bool:
             assert process.poll() is None, (folder / "log").read_text()[-3000:]
             with suppress(requests.RequestException):
-                return requests.get(f"http://127.0.0.1:{port}/server_info", timeout=10).ok
+                return requests.get(f"http://127.0.0.1:{port}/server_info", timeout=60).ok
             return False
 
         try:

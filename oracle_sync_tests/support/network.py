@@ -119,7 +119,7 @@ class Network:
         """End what runs on the hosts, and remove them."""
         for process in self.running:
             process.kill()
-            process.communicate(timeout=20)
+            process.communicate(timeout=60)
         for host in ("switch", *ADDRESSES):
             with contextlib.suppress(subprocess.CalledProcessError):
                 run("ip", "netns", "del", f"{self.prefix}{host}")
@@ -194,7 +194,7 @@ def pod(net: Network, certificate: Path, rows: int, latency_ms: float) -> Iterat
         yield
     finally:
         process.kill()
-        process.wait(20)
+        process.wait(60)
 
 
 def make_certificate(folder: Path) -> Path:

@@ -61,8 +61,8 @@ def kill_family(process: subprocess.Popen[Any]) -> None:
     for member in members:
         with contextlib.suppress(psutil.NoSuchProcess):
             member.kill()
-    psutil.wait_procs(members, timeout=10)
-    process.wait(10)
+    psutil.wait_procs(members, timeout=60)
+    process.wait(60)
 
 
 def stop(process: subprocess.Popen[Any], seconds: float, number: int = signal.SIGTERM) -> None:

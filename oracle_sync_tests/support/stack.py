@@ -329,7 +329,7 @@ def prepared(source_rows: int) -> Iterator[Stack]:
                 left = left_behind(mark)
                 for one in left:
                     one.kill()
-                psutil.wait_procs(left, timeout=5)
+                psutil.wait_procs(left, timeout=60)
     finally:
         shutil.rmtree(root, ignore_errors=True)
     assert not left, f"left behind: {[one.pid for one in left]}"

@@ -15,10 +15,13 @@ import psycopg2
 import pytest
 
 from oracle_sync.sandbox import Pod, SandboxServer
+from oracle_sync_tests.support.processes import PATIENCE
 
 ROWS = 8_000
 BATCH_SIZE = 5
 CONCURRENCY = 4
+pytestmark = pytest.mark.timeout(900)
+
 KILLS = int(os.environ.get("ORACLE_SYNC_TEST_KILLS", "100"))
 
 
@@ -36,7 +39,7 @@ def worker(pod: SandboxServer, url: str, *further: str) -> Iterator[subprocess.P
         "ORACLE_USER": pod.auth[0],
         "ORACLE_PASSWORD": pod.auth[1],
         "DATABASE_URL": url,
-        "ORACLE_SYNC_LOCK_WAIT": "60",
+        "ORACLE_SYNC_LOCK_WAIT": str(int(PATIENCE)),
     }
     process = subprocess.Popen(
         [
@@ -51,7 +54,7 @@ def worker(pod: SandboxServer, url: str, *further: str) -> Iterator[subprocess.P
         yield process
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(PATIENCE)
         assert process.stdout is not None
         process.stdout.close()
 
@@ -88,16 +91,15 @@ def kill_often(pod: SandboxServer, url: str, kills: int, *further: str) -> int:
                 time.sleep(chance.uniform(0.0, 0.15))
                 if process.poll() is None:
                     process.send_signal(signal.SIGKILL)
-                    process.wait(10)
+                    process.wait(PATIENCE)
                     done += 1
                     offset, rows = offset_and_rows(url)
                     assert rows >= (0 if further else offset), "an offset without its rows"
                     continue
-            assert process.wait(120) == 0, process.stdout.read()
+            assert process.wait(PATIENCE) == 0, process.stdout.read()
             return done
 
 
-@pytest.mark.timeout(400)
 def test_a_sync_killed_at_random_moments_loses_nothing_and_repeats_no_more_than_was_in_flight(
     pod: SandboxServer, database_url: str
 ) -> None:
@@ -110,7 +112,6 @@ def test_a_sync_killed_at_random_moments_loses_nothing_and_repeats_no_more_than_
     assert pod.max_in_flight <= 2 * CONCURRENCY, "a killed process's requests may still be answered"
 
 
-@pytest.mark.timeout(300)
 def test_a_sync_that_pages_by_key_is_killed_and_goes_on_in_the_same_way(
     pod: SandboxServer, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,7 +123,6 @@ def test_a_sync_that_pages_by_key_is_killed_and_goes_on_in_the_same_way(
     assert any("OptyId%3E=" in entry["path"] for entry in pod.log)
 
 
-@pytest.mark.timeout(300)
 def test_a_full_refresh_killed_at_random_moments_goes_on_where_it_was_and_ends_equal_to_the_source(
     pod: SandboxServer, database_url: str
 ) -> None:
@@ -138,7 +138,6 @@ def test_a_full_refresh_killed_at_random_moments_goes_on_where_it_was_and_ends_e
     assert stored(database_url) == pod.pod.snapshot()
 
 
-@pytest.mark.timeout(300)
 def test_of_two_processes_at_once_one_does_the_work_and_the_other_ends_cleanly(
     pod: SandboxServer, database_url: str
 ) -> None:
@@ -146,8 +145,8 @@ def test_of_two_processes_at_once_one_does_the_work_and_the_other_ends_cleanly(
     for attempt in range(20):
         pod.pod.add(25)
         with worker(pod, database_url) as one, worker(pod, database_url) as other:
-            assert one.wait(60) == 0
-            assert other.wait(60) == 0
+            assert one.wait(PATIENCE) == 0
+            assert other.wait(PATIENCE) == 0
             assert one.stdout is not None
             assert other.stdout is not None
             told = one.stdout.read() + other.stdout.read()

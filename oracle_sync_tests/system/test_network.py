@@ -90,7 +90,7 @@ class Site:
         finally:
             if self.offset() < offset:
                 process.kill()
-                print("the worker said:", process.communicate(timeout=20)[0])
+                print("the worker said:", process.communicate(timeout=60)[0])
         assert self.offset() >= offset
 
     def holder(self) -> str | None:

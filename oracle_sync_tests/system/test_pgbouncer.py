@@ -25,10 +25,7 @@ from oracle_sync_tests.support.processes import free_port, until
 from oracle_sync_tests.support.source import ListSource
 
 BINARY = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-pytestmark = [
-    pytest.mark.skipif(BINARY is None, reason="no pgbouncer (apt-get install pgbouncer)"),
-    pytest.mark.timeout(60),
-]
+pytestmark = pytest.mark.skipif(BINARY is None, reason="no pgbouncer (apt-get install pgbouncer)")
 
 LOCKS = """
     SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database
@@ -89,7 +86,7 @@ def _bouncer(database_url: str, mode: str, settings: dict[str, str]) -> Iterator
         yield url
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
         shutil.rmtree(folder)
 
 
