@@ -16,6 +16,7 @@ import requests
 
 from oracle_sync.config.environment import demand_agreement
 from oracle_sync.config.settings import load
+from oracle_sync.errors import SettingError, shortened
 from oracle_sync.operations.address import demand_free, shown
 from oracle_sync.orchestration.instance import dagster_home, dagster_url
 
@@ -48,11 +49,16 @@ def serve_ui(host: str, port: int, say: Callable[[str], object]) -> int:
     # Dagster's processes would otherwise all try to make it at once; and this process keeps the
     # embedded server up until they have ended.
     dagster_url(settings)
-    home = dagster_home(settings)
-    environment = os.environ | {"DAGSTER_HOME": str(home)}
+    workspace = dagster_home(settings) / "workspace.yaml"
+    if not workspace.is_file():
+        raise SettingError(
+            f"There is no {shortened(str(workspace))}.",
+            "Copy the project's there, or leave DAGSTER_HOME unset.",
+        )
+    environment = os.environ | {"DAGSTER_HOME": str(workspace.parent)}
     # dg dev, which Dagster recommends instead, is for development alone and needs its package.
     command = [sys.executable, "-W", "ignore:Function `dev_command` is superseded"]
-    command += ["-m", "dagster", "dev", "-w", str(home / "workspace.yaml")]
+    command += ["-m", "dagster", "dev", "-w", str(workspace)]
     command += ["--host", host, "--port", str(port), "--log-level", "error"]
     url = shown(host, port)
     say(f"Starting the Dagster UI on {url} (Ctrl-C stops it) ...")
@@ -86,7 +92,7 @@ def _interrupt(_signal: int, _frame: object) -> None:
 def _announce(url: str, say: Callable[[str], object], stopping: threading.Event) -> None:
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and not stopping.wait(0.3):
-        with contextlib.suppress(requests.RequestException):
+        with contextlib.suppress(OSError):  # as every failed request is one
             requests.get(f"{url}/server_info", timeout=2).raise_for_status()
             say(f"Ready: {url}/assets/minimal_opportunities")
             return

@@ -1,43 +1,33 @@
-"""The entry point of `oracle-sync`: the group of commands, and how an error ends one of them."""
+"""The entry point of `oracle-sync`: the group of commands."""
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
 from oracle_sync import __version__
 from oracle_sync.cli.check import check
 from oracle_sync.cli.data import export, metrics
+from oracle_sync.cli.endings import Group
 from oracle_sync.cli.moves import forget, replay, reset, rewind
-from oracle_sync.cli.options import fail, sync_name_option
+from oracle_sync.cli.options import sync_name_option
 from oracle_sync.cli.servers import demo, dev, sandbox
 from oracle_sync.cli.state import history, status
 from oracle_sync.cli.sync import INTERRUPTED
 from oracle_sync.config.environment import load_env_file
 from oracle_sync.config.settings import BATCH_SIZE, PERCENT, warnings
 from oracle_sync.config.syncs import find
-from oracle_sync.errors import SyncError
 
 WITHOUT_SETTINGS = ("sandbox", "demo")
 """Commands that use nothing of the user's."""
 
 
-class _Group(click.Group):
-    """Ends a command that fails with one line of cause, one of advice, and status 1."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except SyncError as error:
-            fail(error)
-
-
-@click.group(cls=_Group, invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @click.version_option(__version__, prog_name="oracle-sync")
 @click.pass_context
 def cli(context: click.Context) -> None:
@@ -98,6 +88,10 @@ for command in (
 def main() -> None:
     """Run the command that the arguments name, and exit with its status."""
     name = Path(sys.argv[0]).name
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # What the terminal has no letters for is shown escaped.
+            stream.reconfigure(errors="backslashreplace")
     try:
         cli.main(prog_name="oracle-sync" if name == "__main__.py" else name, standalone_mode=False)
     except click.Abort:

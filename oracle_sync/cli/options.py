@@ -1,14 +1,12 @@
-"""What several commands share: the option that names a sync, its database, and how to fail."""
+"""What several commands share: the option that names a sync, and its database."""
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
 from oracle_sync.config.syncs import PLAIN, find
-from oracle_sync.errors import SyncError
 
 if TYPE_CHECKING:
     from oracle_sync.postgres.database import Database
@@ -16,14 +14,6 @@ if TYPE_CHECKING:
 sync_name_option = click.option(
     "--sync-name", help=f"Row of sync_state. Default: {PLAIN.name}, or the one declared."
 )
-
-
-def fail(error: SyncError) -> NoReturn:
-    """Say what happened and what to do, and exit with status 1."""
-    click.echo(f"Failed: {' '.join(filter(None, (str(error), error.kept)))}", err=True)
-    if error.advice:
-        click.echo(f"What to do: {error.advice}", err=True)
-    sys.exit(1)
 
 
 def existing(sync_name: str | None) -> tuple[Database, str]:

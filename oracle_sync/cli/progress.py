@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from oracle_sync.cli.endings import drop_output
 from oracle_sync.config.settings import MAX_BATCH_SIZE
 
 if TYPE_CHECKING:
@@ -16,22 +17,26 @@ if TYPE_CHECKING:
     from oracle_sync.engine.run import Report, Summary
 
 MANY_REQUESTS = 1_000
-"""Requests still to come, above which the user is told about a larger batch size."""
+"""Requests still to come, above which a larger batch size is named."""
 
 
 @contextmanager
 def show_progress(batch_size: int) -> Iterator[Report]:
-    """Show progress until the sync ends; give the function to call after each commit."""
+    """Show progress until the sync ends; yield the function to call after each commit."""
     advised = False
-    bar = _bar() if sys.stdout.isatty() else nullcontext(_line)
+    bar = _bar() if sys.stdout and sys.stdout.isatty() else nullcontext(_line)
     with bar as show:
 
         def report(summary: Summary, batch: Batch) -> None:
             nonlocal advised
-            if not advised and summary.expected is not None:
-                advised = True
-                _advise(summary.expected - summary.offset_after, batch_size)
-            show(summary, batch)
+            try:
+                if not advised and summary.expected is not None:
+                    advised = True
+                    _advise(summary.expected - summary.offset_after, batch_size)
+                show(summary, batch)
+            except OSError:
+                # Nobody reads any more, or a file has no room. The sync goes on without it.
+                drop_output()
 
         yield report
 

@@ -6,8 +6,7 @@ import sys
 
 import click
 
-from oracle_sync.cli.options import fail
-from oracle_sync.errors import SyncError
+from oracle_sync.errors import SettingError
 
 port_option = click.option("--port", default=3000, show_default=True, type=click.IntRange(1, 65535))
 
@@ -33,7 +32,7 @@ def sandbox(port: int, rows: int, latency_ms: float) -> None:
     try:
         serve(port=port, rows=rows, latency_ms=latency_ms)
     except PortTaken as error:
-        fail(SyncError(str(error), "Choose another one with --port."))
+        raise SettingError(str(error), "Choose another one with --port.") from None
 
 
 @click.command()

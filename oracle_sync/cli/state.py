@@ -46,6 +46,7 @@ def history(sync_name: str | None, limit: int) -> None:
         return
     changes = database.history(name, limit)
     if not changes:
+        database.demand_known(name)
         click.echo(f"No history for '{name}': its offset has only moved by pages.")
     for change in changes:
         click.echo(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -190,6 +191,8 @@ def _target(path: str) -> Iterator[BinaryIO]:
     What is there and is not a file, such as a pipe or a device, is written to as it is.
     """
     if path == STDOUT:
+        if sys.stdout is None:
+            raise OSError(errno.EBADF, "it is closed")
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return

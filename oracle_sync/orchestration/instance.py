@@ -19,7 +19,7 @@ from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
 
 from oracle_sync.config.settings import Settings, load
-from oracle_sync.errors import SettingError
+from oracle_sync.errors import SettingError, shortened
 from oracle_sync.postgres.connection import (
     connect,
     demand_schema,
@@ -88,25 +88,41 @@ def dagster_url(settings: Settings) -> str:
 
 
 def dagster_home(settings: Settings) -> Path:
-    """DAGSTER_HOME, or a folder under ORACLE_SYNC_HOME with the project's files for Dagster in it.
+    """Return DAGSTER_HOME, or a folder under ORACLE_SYNC_HOME with the project's files in it.
 
     Raises:
-        SettingError: if there is neither.
+        SettingError: if there is neither, or files can't be written there.
     """
     if os.environ.get("DAGSTER_HOME"):
-        return Path(os.environ["DAGSTER_HOME"])
-    home = settings.home / "dagster"
-    home.mkdir(parents=True, exist_ok=True)
+        home = Path(os.environ["DAGSTER_HOME"]).absolute()
+        if not os.path.isfile(home / "dagster.yaml"):
+            raise SettingError(
+                f"There is no dagster.yaml in {shortened(str(home))}, where DAGSTER_HOME leads.",
+                "Copy the project's there, or leave DAGSTER_HOME unset.",
+            )
+        return home
     project = Path(__file__).resolve().parents[2]
     for folder in (Path.cwd(), project):
         if (folder / "dagster.yaml").is_file():
-            for name in ("dagster.yaml", "workspace.yaml"):
-                shutil.copyfile(folder / name, home / name)
-            return home
+            return _copied(folder, settings.home / "dagster")
     raise SettingError(
         "There is no dagster.yaml here.",
         "Run oracle-sync in the project's folder, or set DAGSTER_HOME to a folder that has one.",
     )
+
+
+def _copied(folder: Path, home: Path) -> Path:
+    """Copy the project's files for Dagster to a home, and return that."""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        for name in ("dagster.yaml", "workspace.yaml"):
+            shutil.copyfile(folder / name, home / name)
+    except OSError as error:
+        raise SettingError(
+            f"{shortened(str(error.filename2 or error.filename))} can't be used: {error.strerror}.",
+            "Set ORACLE_SYNC_HOME to a folder that you may write to.",
+        ) from None
+    return home
 
 
 def instance(settings: Settings) -> DagsterInstance:

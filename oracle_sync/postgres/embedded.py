@@ -12,7 +12,7 @@ import threading
 import warnings
 from pathlib import Path
 
-from oracle_sync.errors import NothingSynced, SettingError, StoreUnavailable, clean
+from oracle_sync.errors import NothingSynced, SettingError, StoreUnavailable, clean, shortened
 
 _guard = threading.Lock()
 _urls: dict[Path, str] = {}
@@ -40,13 +40,22 @@ def demand_existing(home: Path) -> None:
 
     Raises:
         NothingSynced: if it has not.
+        SettingError: if the folder can't be looked into.
     """
     folder = home / "postgres"
-    if not (folder / "PG_VERSION").is_file():
+    try:
+        (folder / "PG_VERSION").stat()
+    except (FileNotFoundError, NotADirectoryError):
         raise NothingSynced(
             "Nothing has been synced here yet: DATABASE_URL is not set, and there is no embedded "
             f"PostgreSQL in {folder}."
-        )
+        ) from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in its name
+        reason = error.strerror if isinstance(error, OSError) else "no folder can have that name"
+        raise SettingError(
+            f"{shortened(str(folder))} can't be looked into: {reason}.",
+            "Set ORACLE_SYNC_HOME to a folder of yours, or DATABASE_URL to a database.",
+        ) from None
 
 
 def _start(folder: Path) -> str:

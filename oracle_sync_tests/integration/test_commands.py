@@ -12,20 +12,15 @@ import pytest
 from click.testing import CliRunner, Result
 
 from oracle_sync.cli.main import cli
-from oracle_sync.config.settings import DEFAULT_SYNC_NAME, SETTINGS
+from oracle_sync.config.settings import DEFAULT_SYNC_NAME
 from oracle_sync_tests.support.faulty_pod import FaultyPod as Pod
 from oracle_sync_tests.support.faulty_pod import FaultyServer as SandboxServer
 from oracle_sync_tests.support.harness import run
 from oracle_sync_tests.support.source import ListSource
 
+pytestmark = pytest.mark.usefixtures("no_settings")
+
 Command = Callable[..., Result]
-
-
-@pytest.fixture(autouse=True)
-def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for setting in SETTINGS:
-        monkeypatch.delenv(setting.name, raising=False)
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
@@ -86,7 +81,8 @@ def test_the_status_for_programs_keeps_its_names(command: Command, synced: str) 
     assert set(shown) == {
         *("sync_name", "known", "current_offset", "total_synced", "is_complete", "last_sync_at"),
         *("refreshing", "doubt", "source_total", "lag", "last_success_at", "seconds_since_success"),
-        *("last_error", "last_error_at", "rows", "own_rows", "removed", "rejected"),
+        *("fields", "removal_held", "removal_held_at", "last_error", "last_error_at"),
+        *("rows", "own_rows", "removed", "rejected"),
         *("rejected_examples", "table", "running"),
     }
     assert (shown["known"], shown["current_offset"], shown["rows"]) == (True, 12, 12)

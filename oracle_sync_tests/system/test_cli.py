@@ -353,6 +353,19 @@ def test_a_sync_that_is_interrupted_says_where_the_next_one_resumes_and_nothing_
     assert at < 150
 
 
+def test_a_sync_whose_output_nobody_reads_any_more_goes_on_to_the_end(
+    terminal: Terminal, server: SandboxServer
+) -> None:
+    server.pod.configure(latency_ms=20.0)
+    process = terminal.start("sync", "5")
+    assert process.stdout is not None
+    assert any("Updated offset to 5," in line for line in process.stdout)
+    process.stdout.close()
+    ended = terminal.finish(process)
+    assert (ended.status, ended.err) == (0, "")
+    assert table(terminal.database_url) == server.pod.snapshot()
+
+
 def test_ctrl_c_does_not_cut_off_what_a_command_does_on_its_way_out(terminal: Terminal) -> None:
     code = (
         "import atexit, sys, time\nfrom oracle_sync.cli.main import main\n"
