@@ -18,12 +18,19 @@ import psutil
 import psycopg2
 import pytest
 from filelock import FileLock
+from hypothesis import HealthCheck, settings
 
 from oracle_sync import redaction
 from oracle_sync.config.collection import OPPORTUNITIES
 from oracle_sync.postgres.database import Database
 
 TEMPLATE = "oracle_sync_template"
+
+# On a busy machine any example may be slow.
+settings.register_profile(
+    "busy", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("busy")
 
 
 def _home() -> Path:
