@@ -26,11 +26,10 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping, Sequence
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from oracle_sync.redaction import GROWTH, hidden, one_line, redacted
+from oracle_sync.redaction import GROWTH, known_secrets, one_line, redact
 
 _PACKAGE = Path(__file__).parent
 
@@ -40,17 +39,17 @@ def clean(text: object, limit: int = 300) -> str:
 
     For the words of servers and libraries alone: a secret may be a word that we use too.
     """
-    whole, secrets = str(text), hidden()
+    whole, secrets = str(text), known_secrets()
     # A secret that the end cuts in two is not recognised, so what is shown ends before it.
     margin = GROWTH * max(map(len, secrets), default=0)
     window = 20 * limit + margin
-    line = redacted(whole[:window], secrets)
+    line = redact(whole[:window], secrets)
     if len(whole) > window:
         line = line[: max(0, len(line) - margin)]
-    return shortened(line, limit)
+    return shorten(line, limit)
 
 
-def shortened(text: str, limit: int = 300) -> str:
+def shorten(text: str, limit: int = 300) -> str:
     """Return our own words, or a user's, on one line of at most `limit` characters."""
     line = one_line(text)
     return line if len(line) <= limit else line[: limit - 3] + "..."
@@ -220,7 +219,7 @@ def removal_held(rows: int, table: str) -> RemovalHeld:
 def unknown_sync(name: str, others: Sequence[str], table: str) -> SettingError:
     """Return the error for a name that is new although other syncs share its table."""
     return SettingError(
-        f"No sync is named '{shortened(name, 100)}'. {table} belongs to {', '.join(others)}; a "
+        f"No sync is named '{shorten(name, 100)}'. {table} belongs to {', '.join(others)}; a "
         "new name would claim every row that it sees. Nothing was changed.",
         "Correct the name; or create it on purpose, with --new-sync or new_sync: true.",
     )
@@ -256,52 +255,3 @@ class Fenced(StoreError):
     """Another writer took over the sync name; this one wrote nothing after that."""
 
     advice = "Nothing to do: the other run continues from the last committed offset."
-
-
-class Reaction(Enum):
-    """What a client does with an HTTP status."""
-
-    RETRY = "retry"
-    SMALLER = "ask for less"
-    SIGN_IN = "sign in"
-    REFUSED = "give up"
-
-
-# 408, 429 and 5xx pass by themselves. 504 is how Oracle cuts a request after five minutes; a
-# smaller page helps.
-_REACTIONS = {
-    401: Reaction.SIGN_IN,
-    403: Reaction.SIGN_IN,
-    407: Reaction.SIGN_IN,
-    408: Reaction.RETRY,
-    425: Reaction.RETRY,
-    429: Reaction.RETRY,
-    500: Reaction.RETRY,
-    502: Reaction.RETRY,
-    503: Reaction.RETRY,
-    504: Reaction.SMALLER,
-}
-
-_ADVICE = {
-    400: "Check ORACLE_FINDER, ORACLE_QUERY, ORACLE_FIELDS and ORACLE_ORDER_BY: the server's "
-    "words say which. An empty ORACLE_QUERY or ORACLE_FINDER is not sent.",
-    403: "The user lacks a privilege on this resource, or the network is blocked: ask the "
-    "administrator of the pod.",
-    404: "Check ORACLE_BASE_URL and ORACLE_API_VERSION.",
-}
-
-
-def reaction(status: int) -> Reaction:
-    """Return what to do about an HTTP status that is not a success."""
-    return _REACTIONS.get(status, Reaction.RETRY if status >= 500 else Reaction.REFUSED)
-
-
-def from_status(status: int, what: str) -> SourceError:
-    """Return the error for an HTTP status; `what` says what happened and where, already cleaned."""
-    kinds: dict[Reaction, type[SourceError]] = {
-        Reaction.RETRY: Unavailable,
-        Reaction.SMALLER: TooSlow,
-        Reaction.SIGN_IN: SignInRefused,
-        Reaction.REFUSED: RequestRefused,
-    }
-    return kinds[reaction(status)](what, _ADVICE.get(status, ""), status=status)

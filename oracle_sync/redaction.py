@@ -56,7 +56,7 @@ def hide(*secrets: str) -> None:
             del _known[next(iter(_known))]
 
 
-def hidden() -> tuple[str, ...]:
+def known_secrets() -> tuple[str, ...]:
     """Return the secrets that are known."""
     with _guard:
         return tuple(_known)
@@ -70,20 +70,20 @@ def one_line(text: str) -> str:
     return " ".join(_CONTROL.sub(" ", _ANSI.sub("", text)).split())
 
 
-def redacted(text: str, secrets: Iterable[str]) -> str:
+def redact(text: str, secrets: Iterable[str]) -> str:
     """Return a text on one line, with `***` for each secret, and for whatever looks like one."""
     line = one_line(text)
-    spans = sorted(_spans(line, [_secret(secret) for secret in secrets if one_line(secret)]))
+    spans = sorted(_find(line, [_secret(secret) for secret in secrets if one_line(secret)]))
     parts, end = [], 0
     for start, stop in spans:
         if start >= end:
             parts += [line[end:start], "***"]
         end = max(end, stop)
     line = "".join([*parts, line[end:]])
-    return _IN_URL.sub("***", _BEARER.sub("***", _BASIC.sub(_without_password, line)))
+    return _IN_URL.sub("***", _BEARER.sub("***", _BASIC.sub(_hide_password, line)))
 
 
-def _without_password(basic: re.Match[str]) -> str:
+def _hide_password(basic: re.Match[str]) -> str:
     """Hide the credentials of Basic authentication; "basic authentication" is two words."""
     content = _from_base64(basic[1])
     return "***" if ":" in content and content.isprintable() else basic[0]
@@ -132,7 +132,7 @@ def _form(text: str) -> str:
     return "".join(r"\s+" if letter == r"\ " else letter for letter in letters)
 
 
-def _spans(text: str, secrets: list[_Secret]) -> Iterator[tuple[int, int]]:
+def _find(text: str, secrets: list[_Secret]) -> Iterator[tuple[int, int]]:
     """Yield where a secret begins and ends, in whatever encoding."""
     long = [secret for secret in secrets if not secret.short]
     for reading in _readings(text, DEPTH) if secrets else ():
@@ -178,7 +178,7 @@ def _readings(text: str, depth: int) -> Iterator[_Reading]:
         further = []
         for reading in readings:
             for pattern, decode in _DECODERS:
-                decoded = _decoded(reading, pattern, decode)
+                decoded = _decode(reading, pattern, decode)
                 if decoded.text not in seen:
                     seen.add(decoded.text)
                     further.append(decoded)
@@ -186,7 +186,7 @@ def _readings(text: str, depth: int) -> Iterator[_Reading]:
         readings = further
 
 
-def _decoded(reading: _Reading, pattern: re.Pattern[str], decode: Callable[[str], str]) -> _Reading:
+def _decode(reading: _Reading, pattern: re.Pattern[str], decode: Callable[[str], str]) -> _Reading:
     matches = list(pattern.finditer(reading.text))
     if not matches:
         return reading

@@ -6,7 +6,7 @@ import click
 
 from oracle_sync.cli.options import existing
 from oracle_sync.config.syncs import declared
-from oracle_sync.errors import shortened
+from oracle_sync.errors import shorten
 from oracle_sync.operations.address import demand_free
 
 
@@ -22,7 +22,7 @@ def export(path: str, form: str | None, sync_name: str | None, for_spreadsheet: 
     form = operation.format_of(path, form)
     database, _ = existing(sync_name)
     rows = operation.export(database, path, form, sync_name, for_spreadsheet=for_spreadsheet)
-    to = "" if path == "-" else f" to {shortened(path)}"
+    to = "" if path == "-" else f" to {shorten(path)}"
     click.echo(f"Exported {rows} {'row' if rows == 1 else 'rows'}{to}.", err=path == "-")
 
 

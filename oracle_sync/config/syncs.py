@@ -19,7 +19,7 @@ from oracle_sync.config.settings import (
     Settings,
     load,
 )
-from oracle_sync.errors import SettingError, shortened
+from oracle_sync.errors import SettingError, shorten
 
 MAX_SYNC_FILE = 1024 * 1024
 """Bytes of a file of syncs; a section has a few hundred."""
@@ -172,7 +172,7 @@ def _read(path: Path) -> list[Sync]:
 
 
 def _sync(path: Path, name: str, section: Any, warnings: tuple[str, ...]) -> Sync:
-    where = f"{path}, section syncs.{shortened(name, 60)}"
+    where = f"{path}, section syncs.{shorten(name, 60)}"
     if not _NAME.fullmatch(name) or _TAKEN.fullmatch(name):
         raise SettingError(
             f"{where}: a sync's name is also that of a PostgreSQL schema: up to 40 small letters, "
@@ -187,7 +187,7 @@ def _sync(path: Path, name: str, section: Any, warnings: tuple[str, ...]) -> Syn
 def _text(where: str, key: str, content: Any) -> str:
     """Return the value of a setting as the environment would hold it."""
     if key not in _PER_SYNC:
-        shown = shortened(key, 60)
+        shown = shorten(key, 60)
         raise SettingError(f"{where}: {shown} cannot be set per sync{nearest(key, _PER_SYNC)}")
     if isinstance(content, bool):
         return "on" if content else "off"

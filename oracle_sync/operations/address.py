@@ -6,7 +6,7 @@ import errno
 import os
 import socket
 
-from oracle_sync.errors import SettingError, shortened
+from oracle_sync.errors import SettingError, shorten
 
 
 def demand_free(host: str, port: int) -> None:
@@ -44,7 +44,6 @@ def shown(host: str, port: int) -> str:
 
 def _not_ours(host: str) -> SettingError:
     return SettingError(
-        f"'{shortened(host, 100)}' is not an address of this machine, so no server can listen "
-        "on it.",
+        f"'{shorten(host, 100)}' is not an address of this machine, so no server can listen on it.",
         "Set --host to 127.0.0.1, or to 0.0.0.0 to be reached from other machines.",
     )

@@ -17,7 +17,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
 from oracle_sync.config.collection import Collection
-from oracle_sync.errors import SettingError, SyncError, shortened
+from oracle_sync.errors import SettingError, SyncError, shorten
 from oracle_sync.postgres.database import Database
 
 CHUNK = 10_000
@@ -97,7 +97,7 @@ def export(
         )
     if sync_name is not None:
         database.demand_known(sync_name)
-    shown = "standard output" if path == STDOUT else shortened(path)
+    shown = "standard output" if path == STDOUT else shorten(path)
     with database.connection("exporting") as connection:
         # Each format reads by one statement, which sees one moment of the table.
         connection.set_session(readonly=True, autocommit=False)

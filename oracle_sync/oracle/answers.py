@@ -10,15 +10,15 @@ from urllib3.util.retry import Retry
 
 from oracle_sync.engine.exact_json import read_json
 from oracle_sync.engine.source import Page, PageRequest
-from oracle_sync.errors import BadAnswer, Reaction, SignInRefused, from_status, reaction
-from oracle_sync.oracle.failures import BAD_BODY_ATTEMPTS, LOOK
+from oracle_sync.errors import BadAnswer, SignInRefused, TooSlow, Unavailable, clean
+from oracle_sync.oracle.failures import BAD_BODY_ATTEMPTS, LOOK, name_refusal
 from oracle_sync.oracle.retries import Again
 from oracle_sync.oracle.sizes import count_values
 from oracle_sync.oracle.transport import Reply, Request
-from oracle_sync.oracle.words import Clean, host_of, html_words, is_html, server_words
+from oracle_sync.oracle.words import host_of, html_words, is_html, server_words
 
 
-def read_answer(reply: Reply, request: Request, clean: Clean) -> Any:
+def read_answer(reply: Reply, request: Request) -> Any:
     """Return the JSON content of a successful answer to a request.
 
     Raises:
@@ -27,9 +27,9 @@ def read_answer(reply: Reply, request: Request, clean: Clean) -> Any:
     """
     place, most = request.place, request.size.values
     if reply.status != 200:
-        raise _refusal(reply, place, clean)
+        raise _refusal(reply, place)
     if is_html(reply.body):
-        words = html_words(reply.body, clean)
+        words = html_words(reply.body)
         raise BadAnswer(
             f"The server answered with {words} instead of JSON ({place}).",
             "An expired session, a maintenance page or a wrong ORACLE_BASE_URL answer so: "
@@ -45,7 +45,7 @@ def read_answer(reply: Reply, request: Request, clean: Clean) -> Any:
         raise Again(BadAnswer(what, LOOK, status=200), attempts=BAD_BODY_ATTEMPTS) from None
 
 
-def read_page(content: Any, request: PageRequest, place: str, clean: Clean) -> Page:
+def read_page(content: Any, request: PageRequest, place: str) -> Page:
     """Return the page in an answer's content.
 
     Raises:
@@ -80,7 +80,7 @@ def read_page(content: Any, request: PageRequest, place: str, clean: Clean) -> P
     )
 
 
-def _refusal(reply: Reply, place: str, clean: Clean) -> Exception:
+def _refusal(reply: Reply, place: str) -> Exception:
     """Return the error, or the further attempt, that a status other than 200 calls for."""
     status = reply.status
     if 300 <= status < 400:
@@ -91,14 +91,14 @@ def _refusal(reply: Reply, place: str, clean: Clean) -> Exception:
             "Check ORACLE_BASE_URL, and whether the user may sign in at all.",
             status=status,
         )
-    words = server_words(reply.body, clean).rstrip(". ")
-    error = from_status(
+    words = server_words(reply.body).rstrip(". ")
+    error = name_refusal(
         status, f"Oracle answered {status} ({place})" + (f": {words}." if words else ".")
     )
-    if reaction(status) is Reaction.RETRY:
-        return Again(error, pause=_retry_after(reply.headers.get("Retry-After")))
-    if reaction(status) is Reaction.SMALLER:
+    if isinstance(error, TooSlow):
         return Again(error, attempts=2)
+    if isinstance(error, Unavailable):
+        return Again(error, pause=_retry_after(reply.headers.get("Retry-After")))
     return error
 
 

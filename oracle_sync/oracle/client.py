@@ -13,7 +13,7 @@ from oracle_sync.config.collection import Collection
 from oracle_sync.config.description import Description
 from oracle_sync.config.settings import OracleSettings
 from oracle_sync.engine.source import Page, PageRequest
-from oracle_sync.errors import RequestRefused, SignInRefused, clean
+from oracle_sync.errors import RequestRefused, SignInRefused
 from oracle_sync.oracle.answers import read_answer, read_page
 from oracle_sync.oracle.describe import read_collections, read_description
 from oracle_sync.oracle.retries import Retries
@@ -43,7 +43,7 @@ class OracleClient:
         self._settings = settings.checked(collection)
         self.collection = collection
         self._sign_in = SignIn(settings, self._get_token)
-        self._transport = Transport(settings, clean)
+        self._transport = Transport(settings)
         self._retries = Retries(settings.retry_seconds, on_notice)
         self._guard = threading.Lock()
         self._totals_refused = False
@@ -109,7 +109,7 @@ class OracleClient:
             place += ", by key"
         get = Request(url, place, page_size(request.limit))
         outcome = self._retries.run(lambda: self._get(get), stopped)
-        page = read_page(outcome.value, request, place, clean)
+        page = read_page(outcome.value, request, place)
         return replace(page, seconds=outcome.seconds, throttled=outcome.throttled)
 
     def _get(self, request: Request) -> Any:
@@ -126,12 +126,12 @@ class OracleClient:
     def _get_as(self, header: AuthBase, request: Request) -> Any:
         with self._guard:
             self.requests += 1
-        return read_answer(self._transport.send(request, header), request, clean)
+        return read_answer(self._transport.send(request, header), request)
 
     def _get_token(self, form: dict[str, str], auth: AuthBase) -> Any:
         request = Request(self._settings.token_url, "the token endpoint", TOKEN, form)
 
         def attempt() -> Any:
-            return read_answer(self._transport.send(request, auth), request, clean)
+            return read_answer(self._transport.send(request, auth), request)
 
         return self._retries.run(attempt, threading.Event()).value

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from requests import exceptions
 
-from oracle_sync.errors import BadAnswer, SourceError, TooSlow, Unavailable
+from oracle_sync.errors import (
+    BadAnswer,
+    RequestRefused,
+    SignInRefused,
+    SourceError,
+    TooSlow,
+    Unavailable,
+    clean,
+)
 from oracle_sync.oracle.retries import Again
-from oracle_sync.oracle.words import Clean, root_reason
+from oracle_sync.oracle.words import root_reason
 
 CONNECT_TIMEOUT = 10.0
 """Seconds for a connection to be accepted."""
@@ -14,11 +22,35 @@ CONNECT_TIMEOUT = 10.0
 LOOK = "Run oracle-sync check; if it persists, the server or something before it is at fault."
 BAD_BODY_ATTEMPTS = 3
 
+# 504 is how Oracle cuts a request after five minutes; a smaller page helps. Any other status from
+# 500 on passes by itself.
+_REFUSALS: dict[int, type[SourceError]] = {
+    401: SignInRefused,
+    403: SignInRefused,
+    407: SignInRefused,
+    408: Unavailable,
+    425: Unavailable,
+    429: Unavailable,
+    504: TooSlow,
+}
+_ADVICE = {
+    400: "Check ORACLE_FINDER, ORACLE_QUERY, ORACLE_FIELDS and ORACLE_ORDER_BY: the server's "
+    "words say which. An empty ORACLE_QUERY or ORACLE_FINDER is not sent.",
+    403: "The user lacks a privilege on this resource, or the network is blocked: ask the "
+    "administrator of the pod.",
+    404: "Check ORACLE_BASE_URL and ORACLE_API_VERSION.",
+}
 _NEVER_REACHED = "Check ORACLE_BASE_URL, the network, and HTTPS_PROXY if you need one."
 
 
+def name_refusal(status: int, what: str) -> SourceError:
+    """Return the error for a status that is not a success; `what` says what happened, cleaned."""
+    kind = _REFUSALS.get(status, Unavailable if status >= 500 else RequestRefused)
+    return kind(what, _ADVICE.get(status, ""), status=status)
+
+
 def name_failure(
-    error: Exception, host: str, place: str, seconds: float, answered: bool, clean: Clean
+    error: Exception, host: str, place: str, seconds: float, answered: bool
 ) -> Exception:
     """Return the error for a request that got no complete answer.
 
@@ -29,7 +61,6 @@ def name_failure(
         seconds: How long it took.
         answered: Whether this host has ever answered. One that has not is more likely a wrong
             setting than an outage, so fewer attempts are made.
-        clean: Makes the library's words safe to show.
 
     Returns:
         `Again` if another attempt may succeed, else a SourceError.

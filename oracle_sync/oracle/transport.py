@@ -19,7 +19,6 @@ from oracle_sync.oracle.limits import Limits, TooMuch
 from oracle_sync.oracle.proxies import proxies_for
 from oracle_sync.oracle.session import new_session
 from oracle_sync.oracle.sizes import Size
-from oracle_sync.oracle.words import Clean
 
 _CHUNK = 256 * 1024
 
@@ -59,9 +58,8 @@ class Transport:
         SettingError: if a proxy is not an address.
     """
 
-    def __init__(self, settings: OracleSettings, clean: Clean) -> None:
+    def __init__(self, settings: OracleSettings) -> None:
         self._settings = settings
-        self._clean = clean
         self._local = threading.local()
         self._proxies = {
             urlsplit(url).netloc: proxies_for(url)
@@ -102,7 +100,7 @@ class Transport:
             raise BadAnswer(what, LOOK) from None
         except OSError as error:
             seconds, answered = time.monotonic() - began, host in self._answered
-            raise name_failure(error, host, place, seconds, answered, self._clean) from error
+            raise name_failure(error, host, place, seconds, answered) from error
         self._answered.add(host)
         return Reply(response.status_code, response.headers, body)
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from urllib.parse import urlsplit
 
-Clean = Callable[[object], str]
-"""Makes foreign text safe to show: one line of bounded length, without secrets."""
+from oracle_sync.errors import clean
 
 MAX_WORDS = 100_000
 """Bytes of a refusal that are looked at."""
@@ -36,11 +34,11 @@ def host_of(url: str) -> str:
         return "elsewhere"
 
 
-def server_words(body: bytes, clean: Clean) -> str:
+def server_words(body: bytes) -> str:
     """Return what the server says went wrong: structured, as plain text, or as a page's title."""
     if is_html(body):
-        return html_words(body, clean)
-    text = body[:MAX_WORDS].decode("utf-8", "replace")
+        return html_words(body)
+    text = body.decode("utf-8", "replace")
     try:
         answer = json.loads(body) if len(body) <= MAX_WORDS else None
     except (ValueError, RecursionError):
@@ -62,7 +60,7 @@ def is_html(body: bytes) -> bool:
     return body[:1_000].lstrip()[:1] == b"<"
 
 
-def html_words(body: bytes, clean: Clean) -> str:
+def html_words(body: bytes) -> str:
     """Return an HTML page in words, with its title if it has one."""
     title = re.search(rb"<title[^>]*>(.{0,200}?)</title>", body[:MAX_WORDS], re.I | re.S)
     words = clean(title.group(1).decode("utf-8", "replace"))[:80] if title else ""

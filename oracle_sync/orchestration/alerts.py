@@ -9,7 +9,7 @@ import dagster as dg
 
 from oracle_sync.config.settings import Settings, load
 from oracle_sync.config.syncs import PLAIN, Sync
-from oracle_sync.errors import SettingError, SyncError, shortened
+from oracle_sync.errors import SettingError, SyncError, shorten
 from oracle_sync.orchestration import runs
 from oracle_sync.orchestration.failures import LOOK
 from oracle_sync.orchestration.outages import Memory, Watched, message
@@ -172,7 +172,7 @@ class _Tick:
 
 def _words(error: SyncError) -> str:
     what = " ".join(filter(None, (error.what, error.kept)))
-    return f"{shortened(what, 500)}\nWhat to do: {shortened(error.advice or LOOK, 500)}"
+    return f"{shorten(what, 500)}\nWhat to do: {shorten(error.advice or LOOK, 500)}"
 
 
 def _learn_secrets(syncs: Sequence[Sync]) -> None:

@@ -7,7 +7,7 @@ from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.scheduler.instigation import SensorInstigatorData
 
 from oracle_sync.engine.store import State
-from oracle_sync.errors import SettingError, shortened
+from oracle_sync.errors import SettingError, shorten
 
 
 def mirror(state: State) -> str:
@@ -40,7 +40,7 @@ def wanted_offset(cursor: str | None) -> int | None:
     if isinstance(content, dict) and "offset" in content:
         return None
     raise SettingError(
-        f"The cursor {shortened(text, 60)!r} is neither a number nor what this sensor writes, "
+        f"The cursor {shorten(text, 60)!r} is neither a number nor what this sensor writes, "
         "and was left alone.",
         "Set it to an offset such as 0, or clear it.",
     )

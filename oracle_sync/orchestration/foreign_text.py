@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import dagster as dg
 
-from oracle_sync.errors import shortened
+from oracle_sync.errors import shorten
 
 CELL = 200
 """Characters of a value that a table shows."""
@@ -40,4 +40,4 @@ def as_table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> dg.Table
 
 
 def _cell(value: object) -> str:
-    return "" if value is None else shortened(str(value), CELL)
+    return "" if value is None else shorten(str(value), CELL)

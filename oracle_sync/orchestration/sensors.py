@@ -10,7 +10,7 @@ from oracle_sync.config.settings import Settings
 from oracle_sync.config.syncs import PLAIN, Sync
 from oracle_sync.engine.probe import probe
 from oracle_sync.engine.store import State
-from oracle_sync.errors import Locked, StoreRefused, SyncError, shortened
+from oracle_sync.errors import Locked, StoreRefused, SyncError, shorten
 from oracle_sync.oracle.client import OracleClient
 from oracle_sync.orchestration import runs
 from oracle_sync.orchestration.assets import CONFIRM_AFTER
@@ -194,7 +194,7 @@ class _Tick:
         if runs.now() >= again:
             return None
         subject = "The last run" if len(failed) == 1 else f"The last {len(failed)} runs"
-        error = f": {shortened(state.last_error, 400)}" if state.last_error else "."
+        error = f": {shorten(state.last_error, 400)}" if state.last_error else "."
         return (
             f"Next try at {again:%H:%M:%S} UTC. {subject} failed "
             f"(see run {failed[0].id[:8]}){error}"
@@ -206,7 +206,7 @@ class _Tick:
             return None
         # No run_key: a failed run would spend it, and nothing would be asked for again.
         values = {"sync_name": state.sync_name, "full_refresh": full_refresh}
-        tags = run_tags(state.sync_name, shortened(reason, 200))
+        tags = run_tags(state.sync_name, shorten(reason, 200))
         return dg.RunRequest(
             run_config=run_config(self._sync, values),
             tags=tags | {"oracle_sync/offset": str(state.offset)},

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from psycopg2.extensions import connection as Connection
 
 from oracle_sync.engine.store import State
-from oracle_sync.errors import shortened
+from oracle_sync.errors import shorten
 from oracle_sync.postgres.connection import many, one
 from oracle_sync.postgres.queries import query
 
@@ -48,7 +48,7 @@ def whoami() -> str:
         user = getpass.getuser()
     except (KeyError, OSError):
         user = "unknown"
-    return shortened(f"{user}@{socket.gethostname()}", 120)
+    return shorten(f"{user}@{socket.gethostname()}", 120)
 
 
 def record(
@@ -64,7 +64,7 @@ def record(
                 "before": before.offset,
                 "after": to_offset,
                 "holder": who,
-                "reason": shortened(reason, 1_000),
+                "reason": shorten(reason, 1_000),
             },
         )
 

@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql
 
 from oracle_sync.config.settings import load
 from oracle_sync.errors import SettingError
-from oracle_sync.redaction import hidden
+from oracle_sync.redaction import known_secrets
 
 SECRET = "Zq7x9kTr"
 
@@ -122,7 +122,7 @@ def test_libpq_and_sqlalchemy_get_exactly_the_parts_that_were_written(
     wanted = {name: text for name, text in parts.items() if text}
     assert by_libpq(parsed(url)) == wanted
     assert by_sqlalchemy(parsed(url)) == wanted
-    assert not password or password in hidden()
+    assert not password or password in known_secrets()
 
 
 @given(st.text(st.characters(codec="ascii", categories=["L", "N", "P", "S"]), min_size=4))
@@ -142,7 +142,7 @@ def test_a_password_as_it_is_is_understood_exactly_or_refused_without_a_part_of_
 
 def test_every_secret_of_a_url_is_known_wherever_it_stands() -> None:
     parsed("postgresql://h/d?password=one%2F&sslpassword=two&user=u")
-    assert {"one/", "two"} <= {*hidden()}
+    assert {"one/", "two"} <= {*known_secrets()}
 
 
 @pytest.mark.parametrize("password", ["********", "***", "%E2%80%A2%E2%80%A2"])

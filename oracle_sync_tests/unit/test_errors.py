@@ -79,7 +79,7 @@ def test_an_exception_that_nobody_expected_is_one_sentence_with_its_type_and_pla
 
 def test_the_place_is_the_innermost_line_of_this_package() -> None:
     with pytest.raises(TypeError) as caught:
-        errors.shortened(3)  # type: ignore[arg-type]
+        errors.shorten(3)  # type: ignore[arg-type]
 
     assert "in oracle_sync/redaction.py, line " in unexpected(caught.value, "The look").what
 

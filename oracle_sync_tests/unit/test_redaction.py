@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from oracle_sync.config.settings import load
 from oracle_sync.errors import clean
-from oracle_sync.redaction import MOST, SHORT, hidden, hide, one_line, redacted
+from oracle_sync.redaction import MOST, SHORT, hide, known_secrets, one_line, redact
 
 
 def entities(text: str) -> str:
@@ -86,7 +86,7 @@ def test_of_a_secret_in_any_encoding_nothing_is_left_and_what_is_around_it_stays
 ) -> None:
     before, after = f"The password was {marks[0]}", f"{marks[1]} and is wrong"
 
-    shown = redacted(before + encode(secret) + after, [secret])
+    shown = redact(before + encode(secret) + after, [secret])
 
     assert shown == one_line(f"{before}***{after}")
 
@@ -95,7 +95,7 @@ def test_of_a_secret_in_any_encoding_nothing_is_left_and_what_is_around_it_stays
 def test_of_a_secret_in_a_header_nothing_is_left(secret: str) -> None:
     read_as_latin_1 = secret.encode().decode("latin-1")
 
-    shown = redacted(f"[{read_as_latin_1}]", [secret])
+    shown = redact(f"[{read_as_latin_1}]", [secret])
 
     # The last of its bytes may be a control character there, which becomes a space.
     assert shown.replace(" ", "") == "[***]"
@@ -105,22 +105,22 @@ def test_of_a_secret_in_a_header_nothing_is_left(secret: str) -> None:
 def test_of_a_secret_that_was_encoded_twice_nothing_is_left(
     secret: str, inner: Callable[[str], str], outer: Callable[[str], str]
 ) -> None:
-    assert redacted(f"[{outer(inner(secret))}]", [secret]) == "[***]"
+    assert redact(f"[{outer(inner(secret))}]", [secret]) == "[***]"
 
 
 @given(WITH_SPACES, BASE64)
 def test_of_a_secret_in_base64_nothing_is_left_wherever_it_stands_in_there(
     secret: str, encode: Callable[[str], str]
 ) -> None:
-    assert redacted(f"[{encode(secret)}]", [secret]) == "[***]"
+    assert redact(f"[{encode(secret)}]", [secret]) == "[***]"
 
 
 @given(SECRETS, BASE64, PLAIN)
 def test_base64_of_an_encoded_secret_and_encoded_base64_are_no_way_out(
     secret: str, pack: Callable[[str], str], encode: Callable[[str], str]
 ) -> None:
-    assert redacted(f"[{pack(encode(secret))}]", [secret]) == "[***]"
-    assert redacted(f"[{encode(pack(secret))}]", [secret]) == "[***]"
+    assert redact(f"[{pack(encode(secret))}]", [secret]) == "[***]"
+    assert redact(f"[{encode(pack(secret))}]", [secret]) == "[***]"
 
 
 @given(SECRETS, PLAIN | BASE64, TEXT, TEXT)
@@ -129,14 +129,14 @@ def test_no_form_of_a_secret_survives_in_whatever_text_is_next_to_it(
 ) -> None:
     form = encode(secret)
 
-    assert form not in redacted(before.replace("\x1b", "") + form + after, [secret])
+    assert form not in redact(before.replace("\x1b", "") + form + after, [secret])
 
 
 @given(SHORT_SECRETS, PLAIN | st.just(packed()) | st.just(packed(urlsafe=True, pad=False)))
 def test_of_a_short_secret_that_stands_alone_nothing_is_left(
     secret: str, encode: Callable[[str], str]
 ) -> None:
-    assert redacted(f"password {encode(secret)} mistaken", [secret]) == "password *** mistaken"
+    assert redact(f"password {encode(secret)} mistaken", [secret]) == "password *** mistaken"
 
 
 @given(st.text("rows", min_size=1, max_size=5), st.lists(st.text("abc3", min_size=1, max_size=9)))
@@ -145,7 +145,7 @@ def test_a_short_secret_takes_nothing_out_of_words_and_numbers_that_contain_it(
 ) -> None:
     text = " ".join(f"{word}{secret}, {secret}{word}: {word}{secret}{word}" for word in words)
 
-    assert redacted(text, [secret, "4", "14", "0"]) == text
+    assert redact(text, [secret, "4", "14", "0"]) == text
 
 
 @given(
@@ -153,7 +153,7 @@ def test_a_short_secret_takes_nothing_out_of_words_and_numbers_that_contain_it(
     st.lists(st.text("NOPQRSTUVWXYZ456789", min_size=1, max_size=40)),
 )
 def test_text_without_a_secret_passes_unchanged(text: str, secrets: list[str]) -> None:
-    assert redacted(text, secrets) == one_line(text)
+    assert redact(text, secrets) == one_line(text)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_text_without_a_secret_passes_unchanged(text: str, secrets: list[str]) -
     ],
 )
 def test_ordinary_words_stay(text: str) -> None:
-    assert redacted(text, ["0", "row", "in_", "opportunity"]) == text
+    assert redact(text, ["0", "row", "in_", "opportunity"]) == text
 
 
 # Credentials that nobody has told of
@@ -183,7 +183,7 @@ def test_ordinary_words_stay(text: str) -> None:
 def test_what_looks_like_credentials_is_replaced_even_if_nobody_knows_it(
     text: str, shown: str
 ) -> None:
-    assert redacted(text, []) == shown
+    assert redact(text, []) == shown
 
 
 # Lines, lengths and time
@@ -245,7 +245,7 @@ def test_a_hostile_text_takes_a_bounded_time() -> None:
     text = "%2525&amp;amp;\\\\u0041+aGVsbG8gd29ybGQgJTQxJTQyJiM2NTtc" * 200
     began = time.process_time()
 
-    redacted(text, secrets)
+    redact(text, secrets)
 
     assert time.process_time() - began < 10
 
@@ -290,5 +290,5 @@ def test_the_secrets_that_were_named_last_are_known() -> None:
     for token in range(MOST + 10):
         hide(f"token-{token}", "password")
 
-    assert len(hidden()) == MOST
-    assert {"password", f"token-{MOST + 9}"} <= {*hidden()}
+    assert len(known_secrets()) == MOST
+    assert {"password", f"token-{MOST + 9}"} <= {*known_secrets()}

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from oracle_sync import errors
 from oracle_sync.config.collection import OPPORTUNITIES, Column
 from oracle_sync.config.setting import Setting, Whole
 from oracle_sync.config.settings import SETTINGS, OracleSettings, load
@@ -240,15 +239,6 @@ def test_no_secret_is_in_the_repr_of_the_settings() -> None:
     shown = repr(load(GOOD | secrets))
     assert "geheim" not in shown
     assert "pod.example.com" in shown
-
-
-def test_every_error_has_an_advice_or_is_given_one_and_sentence_is_one_line() -> None:
-    for status in (400, 401, 403, 404, 418, 429, 500, 503, 504):
-        error = errors.from_status(status, f"Oracle answered {status}.")
-        error.kept = "Everything up to offset 5 is stored."
-        assert str(status) in error.sentence()
-        assert "\n" not in error.sentence()
-        assert error.status == status
 
 
 def test_settings_can_be_made_by_hand_without_the_environment() -> None:
