@@ -16,7 +16,7 @@ import requests
 
 from oracle_sync.config.environment import demand_agreement
 from oracle_sync.config.settings import load
-from oracle_sync.errors import SettingError, shortened
+from oracle_sync.errors import SettingError, shorten
 from oracle_sync.operations.address import demand_free, shown
 from oracle_sync.orchestration.instance import dagster_home, dagster_url
 
@@ -52,7 +52,7 @@ def serve_ui(host: str, port: int, say: Callable[[str], object]) -> int:
     workspace = dagster_home(settings) / "workspace.yaml"
     if not workspace.is_file():
         raise SettingError(
-            f"There is no {shortened(str(workspace))}.",
+            f"There is no {shorten(str(workspace))}.",
             "Copy the project's there, or leave DAGSTER_HOME unset.",
         )
     environment = os.environ | {"DAGSTER_HOME": str(workspace.parent)}

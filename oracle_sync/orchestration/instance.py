@@ -19,7 +19,7 @@ from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
 
 from oracle_sync.config.settings import Settings, load
-from oracle_sync.errors import SettingError, shortened
+from oracle_sync.errors import SettingError, shorten
 from oracle_sync.postgres.connection import (
     connect,
     demand_schema,
@@ -97,7 +97,7 @@ def dagster_home(settings: Settings) -> Path:
         home = Path(os.environ["DAGSTER_HOME"]).absolute()
         if not os.path.isfile(home / "dagster.yaml"):
             raise SettingError(
-                f"There is no dagster.yaml in {shortened(str(home))}, where DAGSTER_HOME leads.",
+                f"There is no dagster.yaml in {shorten(str(home))}, where DAGSTER_HOME leads.",
                 "Copy the project's there, or leave DAGSTER_HOME unset.",
             )
         return home
@@ -119,7 +119,7 @@ def _copied(folder: Path, home: Path) -> Path:
             shutil.copyfile(folder / name, home / name)
     except OSError as error:
         raise SettingError(
-            f"{shortened(str(error.filename2 or error.filename))} can't be used: {error.strerror}.",
+            f"{shorten(str(error.filename2 or error.filename))} can't be used: {error.strerror}.",
             "Set ORACLE_SYNC_HOME to a folder that you may write to.",
         ) from None
     return home

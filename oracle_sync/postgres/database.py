@@ -12,7 +12,7 @@ from oracle_sync.config.collection import Collection
 from oracle_sync.config.settings import Settings
 from oracle_sync.config.syncs import Sync
 from oracle_sync.engine.store import State
-from oracle_sync.errors import SettingError, shortened
+from oracle_sync.errors import SettingError, shorten
 from oracle_sync.postgres import embedded, reader, schema, status
 from oracle_sync.postgres.connection import connect, errors, in_schema
 from oracle_sync.postgres.queries import query
@@ -103,9 +103,9 @@ class Database:
         """
         names = self.sync_names()
         if sync_name not in names:
-            known = ", ".join(shortened(name, 100) for name in names) or "none yet"
+            known = ", ".join(shorten(name, 100) for name in names) or "none yet"
             raise SettingError(
-                f"No sync state found for '{shortened(sync_name, 100)}'.",
+                f"No sync state found for '{shorten(sync_name, 100)}'.",
                 f"Known sync names: {known}.",
             )
 

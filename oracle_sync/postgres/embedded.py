@@ -12,7 +12,7 @@ import threading
 import warnings
 from pathlib import Path
 
-from oracle_sync.errors import NothingSynced, SettingError, StoreUnavailable, clean, shortened
+from oracle_sync.errors import NothingSynced, SettingError, StoreUnavailable, clean, shorten
 
 _guard = threading.Lock()
 _urls: dict[Path, str] = {}
@@ -53,7 +53,7 @@ def demand_existing(home: Path) -> None:
     except (OSError, ValueError) as error:  # ValueError: a NUL in its name
         reason = error.strerror if isinstance(error, OSError) else "no folder can have that name"
         raise SettingError(
-            f"{shortened(str(folder))} can't be looked into: {reason}.",
+            f"{shorten(str(folder))} can't be looked into: {reason}.",
             "Set ORACLE_SYNC_HOME to a folder of yours, or DATABASE_URL to a database.",
         ) from None
 
