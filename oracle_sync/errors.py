@@ -198,6 +198,16 @@ class OnlyRejects(SyncError):
         self.rejects = rejects
 
 
+def only_rejects(new: int, rejects: Sequence[Any]) -> OnlyRejects:
+    """Return the error for `new` items of which none can be stored."""
+    first = rejects[0]
+    return OnlyRejects(
+        f"None of the {new} new items at offset {first.offset} can be stored: "
+        f"{shorten(first.reason)}.",
+        rejects,
+    )
+
+
 class RemovalHeld(SyncError):
     """A full refresh would have removed more rows than the limit allows, so it removed none."""
 

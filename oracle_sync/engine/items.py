@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +15,9 @@ from oracle_sync.engine.rows import Reject, Rows, Values
 
 MAX_KEY_LENGTH = 600
 """Characters of up to four bytes: PostgreSQL's btree takes index entries up to 2,700 bytes."""
+
+MAX_DEPTH = 100
+"""Levels of objects and lists in an item: far fewer than Python's JSON writer stands."""
 
 _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -84,6 +87,8 @@ def _read_one(item: Any, collection: Collection) -> tuple[str, Values]:
     """
     if not isinstance(item, dict):
         raise ValueError("the item is not an object")
+    if _too_deep(item):
+        raise ValueError(f"the item is nested deeper than {MAX_DEPTH} levels")
     name = collection.key.attribute
     key = _text(item, name)
     if not key:
@@ -115,10 +120,37 @@ def _extra(item: dict[str, Any], collection: Collection) -> str | None:
 
 
 def _raw(item: Any) -> str:
+    if _too_deep(item):
+        item = _cut(item, MAX_DEPTH)
     try:
         return write_json(item)
     except ValueError:
         return json.dumps(repr(item))
+
+
+def _too_deep(item: Any) -> bool:
+    level = [item]
+    for _ in range(MAX_DEPTH):
+        level = [inner for outer in level for inner in _contents(outer) if _contents(inner)]
+        if not level:
+            return False
+    return True
+
+
+def _contents(content: Any) -> Iterable[Any]:
+    if isinstance(content, dict):
+        return content.values()
+    return content if isinstance(content, list) else ()
+
+
+def _cut(content: Any, levels: int) -> Any:
+    if not _contents(content):
+        return content
+    if levels == 0:
+        return "(nested too deep, and cut here)"
+    if isinstance(content, dict):
+        return {name: _cut(inner, levels - 1) for name, inner in content.items()}
+    return [_cut(inner, levels - 1) for inner in content]
 
 
 def _text(item: dict[str, Any], name: str) -> str | None:

@@ -11,7 +11,7 @@ from oracle_sync.engine.items import read_items
 from oracle_sync.engine.requests import Position, Requests
 from oracle_sync.engine.rows import Reject, Rows
 from oracle_sync.engine.source import Page
-from oracle_sync.errors import BadAnswer, OnlyRejects, RowsMoved, shorten
+from oracle_sync.errors import BadAnswer, RowsMoved, only_rejects
 
 REMEMBERED_ROWS = 5_000
 """Rows of this walk kept in memory, among which a small shift is looked for."""
@@ -48,11 +48,7 @@ class Joined:
         """
         fresh = self.fresh_rejects
         if fresh and (not self.rows.keys or len(fresh) == self.new > 1):
-            raise OnlyRejects(
-                f"None of the {self.new} new items at offset {fresh[0].offset} can be stored: "
-                f"{shorten(fresh[0].reason)}.",
-                fresh,
-            )
+            raise only_rejects(self.new, fresh)
 
 
 class Joiner:

@@ -299,10 +299,12 @@ class _Run:
         summary.inserted += written.inserted
         summary.updated += written.updated
         # Not the store's count: it holds the rows that only repeat what was committed as well.
-        known = written.inserted + written.updated + len(batch.rejects)
+        refused = [reject for reject in written.refused if reject.offset >= batch.offset_before]
+        rejected = len(batch.rejects) + len(refused)
+        known = written.inserted + written.updated + rejected
         summary.unchanged += max(0, batch.received - known)
         summary.returned += written.returned
-        summary.rejected += len(batch.rejects)
+        summary.rejected += rejected
         summary.received += batch.received
         summary.pages += batch.pages
         summary.offset_after = state.offset

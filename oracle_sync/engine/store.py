@@ -40,13 +40,14 @@ class State:
 
 @dataclass(frozen=True)
 class Written:
-    """What one commit did, in rows."""
+    """What one commit did, in rows. `refused` are those that the database would not store."""
 
     inserted: int = 0
     updated: int = 0
     unchanged: int = 0
     returned: int = 0
     rejected: int = 0
+    refused: tuple[Reject, ...] = ()
 
 
 class Store(Protocol):
@@ -59,7 +60,10 @@ class Store(Protocol):
     state: State
 
     def commit(self, batch: Batch) -> Written:
-        """Write rows and the offset that follows them, both or neither."""
+        """Write rows and the offset that follows them, both or neither.
+
+        Rows that the database refuses are set aside.
+        """
 
     def contains(self, key: str) -> bool:
         """Return whether the table holds a row."""

@@ -72,7 +72,7 @@ def _replay_one(
         writer.resolve(item["id"], "its row has changed since")
         return
     state = writer.state
-    writer.commit(
+    written = writer.commit_again(
         Batch(
             offset_before=state.offset,
             offset_after=state.offset,
@@ -84,6 +84,9 @@ def _replay_one(
             values=rows.values,
         )
     )
+    if written.refused:
+        done.refused.append(f"offset {item['at_offset']}: {written.refused[0].reason}")
+        return
     # After a kill before this line, the next replay finds a newer row and closes the item.
     writer.resolve(item["id"], "stored by a replay")
     done.stored += 1

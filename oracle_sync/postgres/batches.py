@@ -1,10 +1,11 @@
-"""Turn a batch into the parameters of the commit statement, and run it."""
+"""Commit a batch: its rows, its rejects and the offset after them, all or nothing."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import psycopg2
@@ -13,6 +14,7 @@ from psycopg2.extensions import connection as Connection
 from oracle_sync.config.collection import Collection
 from oracle_sync.engine.rows import Batch, Reject
 from oracle_sync.engine.store import State, Written
+from oracle_sync.postgres.pieces import Rows, refuses_data, write_in_pieces
 from oracle_sync.postgres.queries import prepared, query
 from oracle_sync.postgres.session import Session
 
@@ -20,10 +22,55 @@ RACES = 5
 """Times that other syncs may store one of a batch's new rows just before it is."""
 
 
-def commit_parameters(batch: Batch, after: State) -> dict[str, Any]:
-    """Return what the commit statement needs to reach the state `after`."""
+def commit_batch(
+    session: Session,
+    connection: Connection,
+    collection: Collection,
+    batch: Batch,
+    after: State,
+    *,
+    keep_refused: bool = True,
+) -> Written | None:
+    """Write the batch; return None, and write nothing, where `sync_state` has been changed.
+
+    Rows that PostgreSQL refuses are set aside like other rejects, in the same transaction; without
+    `keep_refused` they are only returned.
+
+    Raises:
+        OnlyRejects: if it refuses all new rows of several; nothing is written.
+    """
+    statement = prepared("commit_batch", collection)
+    session.prepare(connection, f"{query('before_commits')}; {statement.prepare}")
+
+    def execute(rows: Rows, rejects: Sequence[Reject], **changed: Any) -> dict[str, Any]:
+        parameters = _state_parameters(batch, after) | _content(rows, rejects) | changed
+        return session.one(connection, statement.execute, **parameters)
+
     # Without all but the last of each key: a statement writes no row twice.
     rows = dict(zip(batch.keys, batch.values, strict=True))
+    refused: list[Reject] = []
+    try:
+        done = _through_races(lambda: execute(rows, batch.rejects))
+    except psycopg2.Error as error:
+        if not refuses_data(error):
+            raise
+        with connection:
+            done, refused = write_in_pieces(connection, collection, batch, rows, execute)
+            kept = refused if keep_refused else []
+            done.update(execute({}, [*batch.rejects, *kept]))
+    if not done["state"]:
+        return None
+    return Written(
+        inserted=done["inserted"],
+        updated=done["updated"],
+        unchanged=len(rows) - done["inserted"] - done["updated"] - len(refused),
+        returned=done["returned"],
+        rejected=done["rejected"],
+        refused=tuple(refused),
+    )
+
+
+def _state_parameters(batch: Batch, after: State) -> dict[str, Any]:
     return {
         "epoch": after.epoch,
         "walk": after.walk,
@@ -34,42 +81,26 @@ def commit_parameters(batch: Batch, after: State) -> dict[str, Any]:
         "received": batch.received,
         "shift": batch.shift,
         "complete": int(after.complete),
-        "rows": json.dumps([(key, *values) for key, values in rows.items()], ensure_ascii=False),
-        "row_count": len(rows),
-        "rejects": rejects_json(batch.rejects),
-        # A row that Oracle still has is not gone because its new value can't be stored.
-        "met": json.dumps([reject.key for reject in batch.rejects if reject.key]),
     }
 
 
-def commit_batch(
-    session: Session, connection: Connection, collection: Collection, parameters: dict[str, Any]
-) -> Written | None:
-    """Write the batch; return None, and write nothing, where `sync_state` has been changed."""
-    row = _execute(session, connection, collection, parameters)
-    if not row["state"]:
-        return None
-    return Written(
-        inserted=row["inserted"],
-        updated=row["updated"],
-        unchanged=parameters["row_count"] - row["inserted"] - row["updated"],
-        returned=row["returned"],
-        rejected=row["rejected"],
-    )
+def _content(rows: Rows, rejects: Sequence[Reject]) -> dict[str, Any]:
+    return {
+        "rows": json.dumps([(key, *values) for key, values in rows.items()], ensure_ascii=False),
+        "rejects": rejects_json(rejects),
+        # A row that Oracle still has is not gone because its new value can't be stored.
+        "met": json.dumps([reject.key for reject in rejects if reject.key]),
+    }
 
 
-def _execute(
-    session: Session, connection: Connection, collection: Collection, parameters: dict[str, Any]
-) -> dict[str, Any]:
-    statement = prepared("commit_batch", collection)
-    session.prepare(connection, f"{query('before_commits')}; {statement.prepare}")
+def _through_races(execute: Callable[[], dict[str, Any]]) -> Counter[str]:
     for _ in range(RACES):
         try:
-            return session.one(connection, statement.execute, **parameters)
+            return Counter(execute())
         except psycopg2.errors.UniqueViolation:
             # Another sync stored one of the new rows at the same moment; by now it is seen.
             continue
-    return session.one(connection, statement.execute, **parameters)
+    return Counter(execute())
 
 
 def rejects_json(rejects: Sequence[Reject]) -> str:

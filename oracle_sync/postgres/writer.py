@@ -13,7 +13,7 @@ from oracle_sync.engine.removal import Stretch
 from oracle_sync.engine.rows import Batch, Reject
 from oracle_sync.engine.store import State, Written
 from oracle_sync.errors import StoreRefused, removal_held
-from oracle_sync.postgres.batches import commit_batch, commit_parameters, rejects_json
+from oracle_sync.postgres.batches import commit_batch, rejects_json
 from oracle_sync.postgres.connection import many
 from oracle_sync.postgres.queries import query
 from oracle_sync.postgres.reader import read_state, record
@@ -92,12 +92,22 @@ class Writer:
         return 0 if kept is None else max(0, self.state.offset - int(kept))
 
     def commit(self, batch: Batch) -> Written:
-        """Write a batch and the offset it reaches, in one statement and so in one transaction.
+        """Write a batch and the offset it reaches, in one transaction.
+
+        Rows that PostgreSQL refuses are set aside.
 
         Raises:
+            OnlyRejects: if it refuses all new rows of several; nothing is written.
             Fenced: if the offset or the epoch is not what this writer left; nothing is written.
             StoreError: if the database fails; nothing is written.
         """
+        return self._commit(batch, keep_refused=True)
+
+    def commit_again(self, batch: Batch) -> Written:
+        """Write rows that had been set aside; the ones that are refused are only returned."""
+        return self._commit(batch, keep_refused=False)
+
+    def _commit(self, batch: Batch, *, keep_refused: bool) -> Written:
         before, session = self.state, self._session
         after = replace(
             before,
@@ -107,10 +117,11 @@ class Writer:
             complete=batch.complete and not before.refreshing,
             doubt=batch.shift or before.doubt,
         )
-        parameters = commit_parameters(batch, after)
 
         def work(connection: Connection) -> Written:
-            written = commit_batch(session, connection, self._collection, parameters)
+            written = commit_batch(
+                session, connection, self._collection, batch, after, keep_refused=keep_refused
+            )
             if written is None:
                 raise session.fenced(read_state(connection, session.sync_name))
             return written
