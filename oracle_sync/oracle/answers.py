@@ -1,4 +1,4 @@
-"""Making a page out of an answer: its status, its JSON, and whether that is a page at all."""
+"""Make a page out of an answer: check its status, its JSON, and whether that is a page at all."""
 
 from __future__ import annotations
 

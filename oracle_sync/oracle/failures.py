@@ -1,4 +1,4 @@
-"""Naming what went wrong on the way to a server and back."""
+"""Name what went wrong on the way to a server and back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which proxy, if any, a request goes through."""
+"""Say which proxy, if any, a request goes through."""
 
 from __future__ import annotations
 

@@ -24,27 +24,27 @@ def write_query(query: str, framework_version: str, key: str, scope: Scope) -> s
         key: the key attribute.
         scope: the rows that are wanted.
     """
-    bounds = {
+    possible = {
         key: [(">=", scope.from_key), (">", scope.after_key), ("<=", scope.to_key)],
         CHANGED: [
             (">=", _time(scope.changed_since)),
             ("<=", _time(scope.changed_until)),
         ],
     }
-    given = {
+    bounds = {
         attribute: [(operator, value) for operator, value in pairs if value is not None]
-        for attribute, pairs in bounds.items()
+        for attribute, pairs in possible.items()
     }
     if framework_version in ("", "1"):
         conditions = [
             attribute + " and ".join(f"{operator}{value}" for operator, value in pairs)
-            for attribute, pairs in given.items()
+            for attribute, pairs in bounds.items()
             if pairs
         ]
         return ";".join(filter(None, (query.rstrip("; "), *conditions)))
     conditions = [
         f"{attribute} {operator} " + (f"'{value}'" if attribute == CHANGED else value)
-        for attribute, pairs in given.items()
+        for attribute, pairs in bounds.items()
         for operator, value in pairs
     ]
     if conditions and re.search(r"\bor\b", query, re.IGNORECASE):

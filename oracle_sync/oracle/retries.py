@@ -1,4 +1,4 @@
-"""Repeating a request until it succeeds, is refused for good, or the time for retries is over."""
+"""Repeat a request until it succeeds, is refused for good, or the time for retries is over."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signing in: Basic, a fixed bearer token, or OAuth 2 client credentials."""
+"""Sign in: by Basic, a fixed bearer token, or OAuth 2 client credentials."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Header(AuthBase):
 def basic(user: str, password: str) -> Header:
     """Return Basic authentication in UTF-8; requests' own refuses what is beyond Latin-1."""
     pair = f"{user}:{password}"
-    hide(pair)
+    hide(pair, password)
     return Header(f"Basic {base64.b64encode(pair.encode()).decode()}")
 
 

@@ -1,4 +1,4 @@
-"""Sending one request and reading the whole answer, within bounds of time and size."""
+"""Send one request and read the whole answer, within bounds of time and size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turning what servers and libraries say into words that fit into a sentence."""
+"""Turn what servers and libraries say into words that fit into a sentence."""
 
 from __future__ import annotations
 
