@@ -62,12 +62,12 @@ class SyncError(Exception):
     what is stored.
     """
 
+    kept = ""
     advice = ""
 
     def __init__(self, what: str, advice: str = "", *, status: int | None = None) -> None:
         super().__init__(what)
         self.what = what
-        self.kept = ""
         self.advice = advice or self.advice
         self.status = status
 
@@ -104,6 +104,10 @@ def _kinds(root: type[SyncError]) -> dict[str, type[SyncError]]:
 class Unexpected(SyncError):
     """An exception that no code was written for."""
 
+    kept = (
+        "Rows and offset are written together: every row up to the offset that oracle-sync status "
+        "shows is stored."
+    )
     advice = (
         "This is a fault of oracle_sync or of something below it: please report this message. "
         "Trying again does no harm."

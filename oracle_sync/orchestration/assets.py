@@ -1,8 +1,9 @@
 """The assets of a sync: the collection in Oracle, and the table that mirrors it."""
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import cache, partial
 from typing import Any
 
 import dagster as dg
@@ -13,7 +14,7 @@ from oracle_sync.engine.run import Report
 from oracle_sync.errors import SettingError, SyncError
 from oracle_sync.oracle.client import OracleClient
 from oracle_sync.orchestration import checks
-from oracle_sync.orchestration.failures import failing_in_words
+from oracle_sync.orchestration.failures import failing_in_words, in_words
 from oracle_sync.orchestration.metadata import PREVIEW_ROWS, column_schema, run_metadata
 from oracle_sync.orchestration.names import FRAMES, GROUP, op_name, source_key, table_key
 from oracle_sync.orchestration.progress import sparing
@@ -25,6 +26,9 @@ from oracle_sync.postgres.status import Status
 
 CONFIRM_AFTER = dt.timedelta(hours=1)
 """After so long without a run the sensor asks for one, even if nothing seems to be new."""
+
+
+NOT_ASKED = Probe(None, False, None, None)
 
 
 def build_source_spec(sync: Sync = PLAIN) -> dg.AssetSpec:
@@ -68,17 +72,18 @@ def build_table_asset(sync: Sync = PLAIN, report: Report | None = None) -> dg.As
             name, settings = sync_name_of(config, sync), sync.settings()
             for warning in settings.warnings:
                 context.log.warning(warning)
-            client = oracle.client(sync, settings, on_notice=sparing(context.log.warning))
+            notice = sparing(context.log.warning)
+            connect = cache(partial(oracle.client, sync, settings, on_notice=notice))
             database = db.database(sync, settings)
             if context.selected_asset_keys:
-                summary = run_table(context, config, settings, name, client, database, report)
+                summary = run_table(context, config, settings, name, connect, database, report)
                 details = database.details(name, PREVIEW_ROWS)
                 status = details.status
-                metadata = run_metadata(sync.collection, summary, client, details)
+                metadata = run_metadata(sync.collection, summary, connect(), details)
                 yield dg.MaterializeResult(asset_key=key, metadata=metadata)
             else:
                 status = _known(database, name)
-            seen = _seen(selected, status, client)
+            seen = _look(connect, status) if selected & checks.ASKING else NOT_ASKED
             yield from checks.results(key, selected, status, seen)
 
     return table
@@ -126,11 +131,10 @@ def _known(database: Database, name: str) -> Status:
     return status
 
 
-def _seen(selected: set[str], status: Status, client: OracleClient) -> Probe | SyncError:
-    """Return what Oracle shows now, or why it does not; asked only if a check needs it."""
-    if not selected & checks.ASKING:
-        return Probe(None, False, None, None)
+def _look(connect: Callable[[], OracleClient], status: Status) -> Probe | SyncError:
+    """Return what Oracle shows now, or why it does not."""
     try:
-        return probe(client, status.state, count=True)
-    except SyncError as error:
-        return error
+        return probe(connect(), status.state, count=True)
+    except Exception as error:
+        # The rows are stored, whatever is wrong with the look: it must not fail their run.
+        return in_words(error, "The look at Oracle")

@@ -28,15 +28,25 @@ def failure(error: SyncError) -> dg.Failure:
     return dg.Failure(description=error.sentence(), metadata=metadata, allow_retries=False)
 
 
+def in_words(error: Exception, doing: str) -> SyncError:
+    """Return the error for an exception, be it one of ours or one that no code was written for.
+
+    Args:
+        error: the exception, as it was caught.
+        doing: what failed, as the beginning of a sentence: "The run".
+    """
+    return error if isinstance(error, SyncError) else unexpected(error, doing)
+
+
 @contextmanager
 def failing_in_words(doing: str) -> Iterator[None]:
-    """Turn any exception of a step into a failure in words; `doing` is what `unexpected` takes."""
+    """Turn any exception of a step into a failure in words; see `in_words` for the arguments."""
     try:
         yield
-    except SyncError as error:
-        raise failure(error) from None
+    except dg.Failure:
+        raise
     except Exception as error:
-        raise failure(unexpected(error, doing)) from None
+        raise failure(in_words(error, doing)) from None
 
 
 def recorded_error(event: dg.DagsterEvent) -> SyncError:

@@ -56,7 +56,7 @@ def run_config(sync: Sync, values: Mapping[str, Any]) -> dict[str, Any]:
     return {"ops": {op_name(sync): {"config": dict(values)}}}
 
 
-def options_of(config: SyncConfig, settings: Settings, fields: str) -> Options:
+def options_of(config: SyncConfig, settings: Settings) -> Options:
     """Return the options of a run: its config, and the settings for what it leaves out.
 
     A limit that is given without asking for a full refresh is for a removal that is held.
@@ -72,7 +72,6 @@ def options_of(config: SyncConfig, settings: Settings, fields: str) -> Options:
         full_refresh=config.full_refresh,
         removal_limit=PERCENT.demand("removal_limit", limit),
         confirm_removal=config.removal_limit is not None,
-        fields=fields,
     )
 
 

@@ -1,14 +1,21 @@
 """A run of the engine for the asset: under the lock, with its progress in Dagster's log."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+
 import dagster as dg
 
 from oracle_sync.config.settings import Settings
 from oracle_sync.engine.run import Report, Summary, run_sync
+from oracle_sync.errors import SyncError
 from oracle_sync.oracle.client import OracleClient
+from oracle_sync.orchestration.failures import in_words
 from oracle_sync.orchestration.progress import Progress, closing, opening
 from oracle_sync.orchestration.run_config import SyncConfig, demand_use_of_limit, options_of
 from oracle_sync.postgres.database import Database
 from oracle_sync.postgres.reader import this_process
+from oracle_sync.postgres.writer import Writer
 
 
 def run_table(
@@ -16,7 +23,7 @@ def run_table(
     config: SyncConfig,
     settings: Settings,
     sync_name: str,
-    client: OracleClient,
+    connect: Callable[[], OracleClient],
     database: Database,
     report: Report | None,
 ) -> Summary:
@@ -25,7 +32,7 @@ def run_table(
     Raises:
         SyncError: saying what happened, and what is stored.
     """
-    log, options = context.log, options_of(config, settings, client.fields)
+    log, options = context.log, options_of(config, settings)
     with database.writer(
         sync_name,
         this_process(context.run.run_id),
@@ -34,9 +41,28 @@ def run_table(
         new_sync=config.new_sync,
     ) as writer:
         demand_use_of_limit(options, writer.state)
-        log.info(opening(writer.state, options))
-        summary = run_sync(client, writer, options, Progress(log.info, report))
+        with _recording_failure(writer):
+            client = connect()
+            options = replace(options, fields=client.fields)
+            log.info(opening(writer.state, options))
+            summary = run_sync(client, writer, options, Progress(log.info, report))
     for warning in summary.warnings:
         log.warning(warning)
     log.info(closing(summary))
     return summary
+
+
+@contextmanager
+def _recording_failure(writer: Writer) -> Iterator[None]:
+    """Have `sync_state` show why a run failed, also where it was not the engine that failed."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, SyncError) and error.kept:  # the engine has recorded it
+            raise
+        failure = in_words(error, "The run")
+        failure.kept = f"Everything up to offset {writer.state.offset} is stored."
+        # Mostly this fails for the same cause, which is what people have to see.
+        with suppress(SyncError):
+            writer.note(error=failure.sentence()[:1_000])
+        raise failure from None
