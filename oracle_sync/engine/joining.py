@@ -150,12 +150,13 @@ class Joiner:
         """Stop where the server gives the same row at two offsets."""
         if not first or first != other:
             return
-        # A row that moves between two requests can look the same; not so in the other order too.
-        _, there = self._requests.again(offset, limit=1)
-        _, here = self._requests.again(last, limit=1)
-        if here.tokens and here.tokens == there.tokens:
-            raise BadAnswer(
-                f"The server gives the same row at offset {last} and {offset}: it ignores the "
-                "offset, so that pages repeat for ever.",
-                "This finder does its own paging: try another ORACLE_FINDER, or none.",
-            )
+        # A row that moves between two requests can look the same. To do so here it would have to
+        # stay where it is between two looks and to move between two others, back and forth.
+        for place in (offset, last, last, offset, offset, last):
+            if self._requests.again(place, limit=1)[1].tokens != first:
+                return
+        raise BadAnswer(
+            f"The server gives the same row at offset {last} and {offset}: it ignores the "
+            "offset, so that pages repeat for ever.",
+            "This finder does its own paging: try another ORACLE_FINDER, or none.",
+        )

@@ -56,7 +56,7 @@ class Cursor:
         wanted = content.get("offset")
         if "offset" in content and (type(wanted) is not int or not 0 <= wanted <= MOST):
             raise SettingError(
-                f"The offset in the cursor, {shortened(str(wanted), 60)}, is not a whole number "
+                f"The offset in the cursor, {shorten(str(wanted), 60)}, is not a whole number "
                 f"from 0 to {MOST}; the cursor was left alone.",
                 "Set it to an offset such as 0, or clear the cursor.",
             )

@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from oracle_sync.errors import shortened
+from oracle_sync.errors import shorten
 from oracle_sync.orchestration import runs
 from oracle_sync.orchestration.cursor import FailedLooks
 from oracle_sync.orchestration.runs import RunHistory, Status, SyncRun
@@ -37,7 +37,7 @@ class Failures:
         if failed and failed[0].ended > looks.at:
             found = history.error(failed[0])
             error = found.sentence() if found else ""
-        return cls(looks, failed, shortened(error, 400))
+        return cls(looks, failed, shorten(error, 400))
 
     def pause(self) -> str | None:
         """Return until when to wait and why; None where there is nothing to wait for."""

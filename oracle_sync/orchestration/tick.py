@@ -12,7 +12,7 @@ from oracle_sync.config.settings import Settings
 from oracle_sync.config.syncs import Sync
 from oracle_sync.engine.probe import probe
 from oracle_sync.engine.store import State
-from oracle_sync.errors import Locked, SettingError, StoreError, SyncError, shortened
+from oracle_sync.errors import Locked, SettingError, StoreError, SyncError, shorten
 from oracle_sync.oracle.client import OracleClient
 from oracle_sync.orchestration import runs
 from oracle_sync.orchestration.assets import CONFIRM_AFTER
@@ -131,7 +131,7 @@ class Tick:
         sentence = failure.sentence()
         if isinstance(failure, StoreError):
             sentence = f"{sentence} So Oracle was not asked either."
-        failed = FailedLooks(count, runs.now(), shortened(sentence, 400))
+        failed = FailedLooks(count, runs.now(), shorten(sentence, 400))
         # A wish that was fulfilled in this tick must not stay one.
         kept = cursor.mirror(self._state, failed) if self._state else cursor.keep(failed)
         if count < LOOKS:
@@ -204,7 +204,7 @@ class Tick:
         # No run_key: a failed run would spend it, and nothing would be asked for again.
         name = self._sync.name
         values = {"sync_name": name, "full_refresh": due.full_refresh}
-        tags = run_tags(name, shortened(due.reason, 200))
+        tags = run_tags(name, shorten(due.reason, 200))
         if offset is not None:
             tags["oracle_sync/offset"] = str(offset)
         return dg.RunRequest(run_config=run_config(self._sync, values), tags=tags)

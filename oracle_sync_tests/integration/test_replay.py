@@ -187,7 +187,7 @@ def test_the_commands_show_rejects_replay_them_move_the_offset_and_tell_of_it(
         (("rewind", "0", "--reason", "x", "--sync-name", "nobody"), 1),
         (("reset", "--sync-name", "nobody"), 1),
         (("replay", "--sync-name", "nobody"), 1),
-        (("history", "--sync-name", "nobody"), 0),
+        (("history", "--sync-name", "nobody"), 1),
     ],
 )
 def test_what_cannot_be_done_is_refused_and_leaves_everything_as_it_was(
