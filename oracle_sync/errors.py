@@ -15,7 +15,7 @@ Errors are classed by what helps, and by nothing else:
     +-- OnlyRejects          look at the items: a page held nothing that can be stored
     +-- RemovalHeld          look, then confirm: a refresh would remove too much
     +-- StoreError           the database
-    |   +-- NothingSynced    sync first: there is no database yet
+    |   +-- NothingSynced    sync first: there are no tables yet
     |   +-- StoreUnavailable wait: it was retried for as long as allowed
     |   +-- StoreRefused     fix the database: read-only, no rights, full disk
     |   +-- Locked           wait: someone else is syncing under this name
@@ -244,7 +244,7 @@ class StoreError(SyncError):
 
 
 class NothingSynced(StoreError):
-    """There is no database yet, and this command does not make one."""
+    """There is no database yet, or it has no tables, and only a sync makes them."""
 
     advice = "Start with oracle-sync sync; or set DATABASE_URL, or ORACLE_SYNC_HOME, to what is."
 

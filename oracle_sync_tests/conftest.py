@@ -84,7 +84,7 @@ def _prepare(url: str) -> None:
         cursor.execute("ALTER SYSTEM SET max_connections = 200")
         cursor.execute("SELECT pg_reload_conf()")
         cursor.execute(f"CREATE DATABASE {TEMPLATE}_new")
-    Database(_in_database(url, f"{TEMPLATE}_new"), OPPORTUNITIES).sync_names()
+    Database(_in_database(url, f"{TEMPLATE}_new"), OPPORTUNITIES).prepare()
     with _admin(url) as cursor:
         # Connections just closed may linger on the server for a moment.
         cursor.execute(

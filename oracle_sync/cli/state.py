@@ -41,10 +41,10 @@ def history(sync_name: str | None, limit: int) -> None:
     """Show each change of the offset that was not a page: when, from, to, who and why."""
     try:
         database, name = existing(sync_name)
+        changes = database.history(name, limit)
     except NothingSynced as nothing:
         click.echo(nothing.sentence())
         return
-    changes = database.history(name, limit)
     if not changes:
         database.demand_known(name)
         click.echo(f"No history for '{name}': its offset has only moved by pages.")
@@ -59,11 +59,10 @@ def _answer(sync_name: str) -> Status | str:
     """Return the status of a sync, or a sentence where it has none yet."""
     try:
         database, name = existing(sync_name)
+        answer = database.status(name)
     except NothingSynced as nothing:
         return nothing.sentence()
-    return database.status(name) or (
-        f"No sync state found for '{name}'. Start with oracle-sync sync."
-    )
+    return answer or f"No sync state found for '{name}'. Start with oracle-sync sync."
 
 
 def _text(status: Status) -> str:

@@ -12,9 +12,10 @@ from oracle_sync.engine.bases import base_at
 from oracle_sync.engine.items import read_items
 from oracle_sync.engine.rows import Rows
 from oracle_sync.engine.source import Page, PageRequest
-from oracle_sync.errors import SyncError
+from oracle_sync.errors import NothingSynced, SyncError
 from oracle_sync.oracle.client import OracleClient
-from oracle_sync.postgres.database import database_of
+from oracle_sync.postgres import dagster_tables, embedded
+from oracle_sync.postgres.database import Database, database_of, url_of
 
 
 @dataclass(frozen=True)
@@ -131,19 +132,55 @@ def _joined_by_key(client: OracleClient, tokens: list[str], *, demanded: bool) -
 def _database(settings: Settings, sync: Sync) -> Iterator[Step]:
     where = "DATABASE_URL" if settings.database_url else f"embedded, in {settings.home}"
     try:
-        database = database_of(sync)
-        names = database.sync_names()
+        database = _existing(sync, settings)
+        if database is None:
+            result = f"embedded; the first sync makes it in {settings.home}"
+            yield Step("database", True, result)
+            return
+        yield Step("database", True, f"{where}; {_tables(database)}")
     except SyncError as error:
         yield _failed("database", error)
         return
-    known = f"; known syncs: {', '.join(names)}" if names else ""
-    yield Step("database", True, f"{where}; tables are there{known}")
     try:
         database.demand_writable()
     except SyncError as error:
         yield _failed("writing", error)
     else:
         yield Step("writing", True, "the role may write")
+    yield _storage(settings)
+
+
+def _existing(sync: Sync, settings: Settings) -> Database | None:
+    """Return the database; None where it would be an embedded one that can be made."""
+    try:
+        return database_of(sync, create=False)
+    except NothingSynced:
+        embedded.demand_possible(settings.home)
+        return None
+
+
+def _tables(database: Database) -> str:
+    try:
+        names = database.sync_names()
+    except NothingSynced:
+        return "the first sync makes the tables"
+    known = f"; known syncs: {', '.join(names)}" if names else ""
+    return f"tables are there{known}"
+
+
+def _storage(settings: Settings) -> Step:
+    """Try whether Dagster can keep its runs, in the database of the sync or apart."""
+    apart = settings.dagster_database_url
+    where = "DAGSTER_DATABASE_URL" if apart else "DATABASE_URL"
+    try:
+        if apart:
+            dagster_tables.demand_usable(apart, "")
+        else:
+            dagster_tables.demand_usable(url_of(settings), dagster_tables.SCHEMA)
+    except SyncError as error:
+        advice = error.advice.replace("DATABASE_URL", where)
+        return Step("Dagster", False, f"{where}: {error}", advice)
+    return Step("Dagster", True, f"{where}; its runs can be kept there")
 
 
 def _way(settings: Settings) -> str:

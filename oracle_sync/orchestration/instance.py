@@ -1,8 +1,4 @@
-"""Where Dagster keeps its runs: in PostgreSQL, through dagster-postgres, without any setting.
-
-Belongs here: the storage that `dagster.yaml` names, and the instance of the command line. Does
-not belong here: the sync's own tables.
-"""
+"""Where Dagster keeps its runs: in PostgreSQL, through dagster-postgres, without any setting."""
 
 from __future__ import annotations
 
@@ -28,12 +24,10 @@ from oracle_sync.postgres.connection import (
     in_utf8,
     make_schema,
 )
+from oracle_sync.postgres.dagster_tables import SCHEMA, made_by_one
 from oracle_sync.postgres.database import url_of
 
 _NO_LOGS = {"module": NoOpComputeLogManager.__module__, "class": NoOpComputeLogManager.__name__}
-
-SCHEMA = "dagster"
-"""Schema of Dagster's tables where they share the database of the sync."""
 
 
 class SyncStorage(DagsterPostgresStorage):
@@ -54,21 +48,9 @@ class SyncStorage(DagsterPostgresStorage):
         config_value: Mapping[str, Any],  # noqa: ARG003 - the name is Dagster's
     ) -> DagsterPostgresStorage:
         url = dagster_url(load())
-        return DagsterPostgresStorage(url, not _tables_there(url), inst_data)
-
-
-def _tables_there(url: str) -> bool:
-    """Whether Dagster's tables are made: asked once, and not by each of its three storages."""
-    names = ("runs", "instance_info", "event_logs", "jobs")
-    connection = connect(url)
-    try:
-        with errors("looking for Dagster's tables"), connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT bool_and(to_regclass(n) IS NOT NULL) FROM unnest(%s) n", [[*names]]
-            )
-            return cursor.fetchone() == (True,)
-    finally:
-        connection.close()
+        # Looked for once, and not by each of Dagster's three storages.
+        with made_by_one(url) as there:
+            return DagsterPostgresStorage(url, not there, inst_data)
 
 
 def dagster_url(settings: Settings) -> str:

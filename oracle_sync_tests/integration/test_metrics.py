@@ -257,7 +257,7 @@ def test_scrapes_at_once_share_a_reading_and_leave_no_connection(database_url: s
 def test_syncs_in_schemas_of_their_own_are_told_apart(database_url: str) -> None:
     for schema, count in (("emea", 3), ("apac", 7)):
         database = Database(database_url, OPPORTUNITIES, schema)
-        database.sync_names()
+        database.prepare()
         run(database.url, ListSource(count), schema)
     scraper = Scraper(plain=database_url, emea=database_url, apac=database_url)
     assert of(scraper.scrape("emea"), "emea")["offset"] == 3

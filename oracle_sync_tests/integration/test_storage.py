@@ -111,7 +111,7 @@ def script_tables(url: str, source: ListSource, reached: int, counter: int | Non
 
 def test_an_empty_database_gets_its_tables(empty_database_url: str) -> None:
     database = Database(empty_database_url, OPPORTUNITIES)
-    assert database.sync_names() == []
+    database.prepare()
     assert database.status(NAME) is None
     assert rows(empty_database_url, "SELECT version_num FROM oracle_sync_version") == [
         (schema.HEAD,)
@@ -139,7 +139,7 @@ def test_the_tables_of_the_script_are_adopted_and_its_offset_goes_on(
 def test_a_counter_of_the_script_that_is_null_begins_at_0(empty_database_url: str) -> None:
     url, source = empty_database_url, ListSource(20)
     script_tables(url, source, reached=7, counter=None)
-    Database(url, OPPORTUNITIES).sync_names()
+    Database(url, OPPORTUNITIES).prepare()
     done = run(url, source)
     assert (done.offset_before, done.offset_after, done.inserted) == (0, 20, 13)
     assert state(url, "current_offset, total_synced, is_complete") == (20, 20, 1)
@@ -150,7 +150,7 @@ def test_an_offset_of_the_script_that_lost_a_row_leads_to_a_refresh(
 ) -> None:
     url, source = empty_database_url, ListSource(148)
     script_tables(url, source, reached=70, counter=75)
-    Database(url, OPPORTUNITIES).sync_names()
+    Database(url, OPPORTUNITIES).prepare()
     assert run(url, source).refreshes == 1
     assert table(url) == source.table()
 
@@ -160,7 +160,7 @@ def test_rows_of_the_script_that_are_gone_are_moved_away_by_its_one_sync(
 ) -> None:
     url, source = empty_database_url, ListSource(30)
     script_tables(url, source, reached=30, counter=30)
-    Database(url, OPPORTUNITIES).sync_names()
+    Database(url, OPPORTUNITIES).prepare()
     gone = str(source.keys[4])
     source.delete(4)
     run(url, source, full_refresh=True)
@@ -171,7 +171,8 @@ def test_rows_of_the_script_that_are_gone_are_moved_away_by_its_one_sync(
 def _migrate(url: str, ready: Any, results: Any) -> None:
     ready.wait(30)
     try:
-        results.put(len(Database(url, OPPORTUNITIES).sync_names()))
+        Database(url, OPPORTUNITIES).prepare()
+        results.put(None)
     except BaseException as error:
         results.put(repr(error))
 
@@ -185,7 +186,7 @@ def test_processes_that_migrate_at_once_do_no_harm(empty_database_url: str) -> N
     ]
     for worker in workers:
         worker.start()
-    assert [results.get(timeout=60) for _ in workers] == [0, 0, 0]
+    assert [results.get(timeout=60) for _ in workers] == [None] * 3
     for worker in workers:
         worker.join(30)
     assert rows(empty_database_url, "SELECT count(*) FROM oracle_sync_version") == [(1,)]
@@ -194,7 +195,7 @@ def test_processes_that_migrate_at_once_do_no_harm(empty_database_url: str) -> N
 def test_a_later_schema_is_refused(database_url: str) -> None:
     rows(database_url, "UPDATE oracle_sync_version SET version_num = '9999'")
     with pytest.raises(StoreRefused, match="later version") as caught:
-        Database(database_url, OPPORTUNITIES).sync_names()
+        Database(database_url, OPPORTUNITIES).prepare()
     assert "Upgrade" in caught.value.advice
 
 
@@ -205,7 +206,7 @@ def test_a_role_without_rights_is_told_so(empty_database_url: str) -> None:
         parts = urlsplit(empty_database_url)
         url = urlunsplit(parts._replace(netloc=f"{name}:@"))
         with pytest.raises(StoreRefused) as caught:
-            Database(url, OPPORTUNITIES).sync_names()
+            Database(url, OPPORTUNITIES).prepare()
         assert "rights" in caught.value.advice
     finally:
         rows(empty_database_url, f"DROP ROLE {name}")

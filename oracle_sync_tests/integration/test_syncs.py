@@ -393,7 +393,7 @@ def test_threads_that_make_the_tables_of_several_syncs_at_once_make_all_of_each(
     def make(name: str) -> None:
         database = Database(empty_database_url, OPPORTUNITIES, name)
         ready.wait(30)
-        database.sync_names()
+        database.prepare()
 
     with ThreadPoolExecutor(len(names)) as threads:
         list(threads.map(make, names))

@@ -226,7 +226,7 @@ def test_what_was_half_done_under_an_earlier_schema_goes_on_from_its_offset(
     with monkeypatch.context() as patch:
         patch.setattr(schema, "HEAD", revision)
         patch.setattr(alembic.command, "upgrade", lambda config, _: upgrade(config, revision))
-        Database(url, OPPORTUNITIES).sync_names()
+        Database(url, OPPORTUNITIES).prepare()
     assert rows(url, "SELECT version_num FROM oracle_sync_version") == [(revision,)]
     # Columns that each version has had, from the first one on.
     stored = source.keys if refreshing else source.keys[:75]

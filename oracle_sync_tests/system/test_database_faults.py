@@ -53,7 +53,7 @@ def own_server() -> Iterator[tuple[str, Path]]:
         server = get_server(Path(folder) / "pg", cleanup_mode=None)
         url, programs = server.get_uri(), server.bin_path
         try:
-            Database(url, OPPORTUNITIES).sync_names()
+            Database(url, OPPORTUNITIES).prepare()
             yield url, programs
         finally:
             # The package knows only the process that it started, and a restart makes another.
@@ -180,7 +180,7 @@ def _fill(postgres_url: str, folder: str) -> None:
     try:
         rows(postgres_url, f'CREATE DATABASE "{tag}" TEMPLATE template0 TABLESPACE "{tag}"')
         url = postgres_url.replace("/postgres?", f"/{tag}?")
-        Database(url, OPPORTUNITIES).sync_names()
+        Database(url, OPPORTUNITIES).prepare()
         source = ListSource(400_000, step=1)
         with pytest.raises(StoreRefused) as caught, writer(url) as store:
             run_sync(source, store, Options(batch_size=499))

@@ -174,7 +174,7 @@ def site(hosts: tuple[Network, Path, str]) -> Iterator[Site]:
     name = f"t_{uuid.uuid4().hex[:16]}"
     rows(url, f"CREATE DATABASE {name}")
     site = Site(net, certificate, url.replace("/postgres?", f"/{name}?"), name)
-    Database(site.url, OPPORTUNITIES).sync_names()
+    Database(site.url, OPPORTUNITIES).prepare()
     yield site
     net.plug_all()
 

@@ -17,8 +17,9 @@ import pytest
 from oracle_sync.config.collection import OPPORTUNITIES
 from oracle_sync.config.settings import load
 from oracle_sync.errors import Locked, StoreRefused
-from oracle_sync.orchestration.instance import SCHEMA, dagster_url
+from oracle_sync.orchestration.instance import dagster_url
 from oracle_sync.postgres.connection import connect, in_schema
+from oracle_sync.postgres.dagster_tables import SCHEMA
 from oracle_sync.postgres.database import Database
 from oracle_sync_tests.support.harness import removed, rows, run, table, writer
 from oracle_sync_tests.support.processes import free_port, until
@@ -142,7 +143,7 @@ def test_a_schema_is_found_through_a_pooler(
 ) -> None:
     url = pooled("session", **settings)
 
-    Database(url, OPPORTUNITIES, "emea").sync_names()
+    Database(url, OPPORTUNITIES, "emea").prepare()
     with Database(url, OPPORTUNITIES, "emea").writer("emea", "test"):
         pass
 

@@ -56,7 +56,7 @@ def roles(empty_database_url: str) -> Iterator[Roles]:
     roles = Roles(empty_database_url, *(as_role(empty_database_url, name) for name in names))
     rows(roles.admin, here(statements))
     try:
-        assert Database(roles.owner, OPPORTUNITIES).sync_names() == []
+        Database(roles.owner, OPPORTUNITIES).prepare()
         rows(roles.owner, here(grants))
         yield roles
     finally:
@@ -165,12 +165,12 @@ def test_the_documented_role_can_do_no_more(roles: Roles) -> None:
     # And a new version's tables are the owner's to make.
     rows(roles.admin, "DELETE FROM oracle_sync_version")
     with pytest.raises(StoreRefused):
-        Database(roles.worker, OPPORTUNITIES).sync_names()
+        Database(roles.worker, OPPORTUNITIES).prepare()
 
 
 def test_a_declared_sync_needs_a_schema_of_its_own_or_the_right_to_make_one(roles: Roles) -> None:
     with pytest.raises(StoreRefused) as refused:
-        Database(roles.worker, OPPORTUNITIES, "emea").sync_names()
+        Database(roles.worker, OPPORTUNITIES, "emea").prepare()
     assert "docs/operations.md" in refused.value.advice
 
     rows(roles.admin, f"CREATE SCHEMA emea AUTHORIZATION {urlsplit(roles.worker).username}")

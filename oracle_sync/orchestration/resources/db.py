@@ -16,7 +16,7 @@ class DbResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     url: str | None = setting_field(Settings, "database_url")
 
     def database(self, sync: Sync = PLAIN, settings: Settings | None = None) -> Database:
-        """Return a sync's database; its tables are made or brought up to date on first use.
+        """Return a sync's database; the first run makes its tables.
 
         Args:
             sync: whose tables they are.
