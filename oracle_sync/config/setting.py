@@ -84,7 +84,8 @@ class Choice:
 
     @property
     def bounds(self) -> str:
-        return " or ".join(self.words)
+        *others, last = self.words
+        return f"{', '.join(others)} or {last}"
 
     def parse(self, name: str, text: str) -> str:
         if text.lower() not in self.words:

@@ -112,6 +112,14 @@ class OracleSettings:
         "offset",
     )
 
+    changes: str = setting(
+        "ORACLE_SYNC_CHANGES",
+        "{bounds}: whether rows that change in Oracle are read by their LastUpdateDate; auto: "
+        "where the pod accepts that, on: a pod that does not is an error",
+        Choice(("auto", "on", "off")),
+        "auto",
+    )
+
     refusals: Mapping[str, SettingError] = field(default_factory=dict, repr=False, compare=False)
     """Why the value that was set is not allowed, by field; the field has its default."""
 
@@ -201,6 +209,19 @@ class Settings:
         "allowed)",
         PERCENT,
         "10",
+    )
+    lookback: int = setting(
+        "ORACLE_SYNC_LOOKBACK",
+        "seconds that late commits in Oracle and the difference between the pod's clocks stay "
+        "below, added up, {bounds}: so much of the changes is read again each time",
+        Whole(1, A_DAY),
+        "300",
+    )
+    proof: str = setting(
+        "ORACLE_SYNC_PROOF",
+        "{bounds}: when the rows of both sides are counted to show that they are equal",
+        Choice(("run", "hourly", "off")),
+        "run",
     )
     lock_wait: int = setting(
         "ORACLE_SYNC_LOCK_WAIT",

@@ -6,12 +6,13 @@ from oracle_sync.engine.commits import Commit
 from oracle_sync.engine.joining import Joined, Joiner
 from oracle_sync.engine.requests import Position, Requests
 from oracle_sync.engine.rows import Batch
+from oracle_sync.engine.scope import EVERYTHING, Scope
 from oracle_sync.engine.source import Page, Source
 from oracle_sync.errors import BadAnswer, SyncError, TooSlow
 
 
 class Pager:
-    """One walk, which gives a batch at a time."""
+    """One walk of a collection, or of the rows in a scope, which gives a batch at a time."""
 
     def __init__(
         self,
@@ -21,9 +22,10 @@ class Pager:
         anchor: str | None,
         batch_size: int,
         concurrency: int,
+        scope: Scope = EVERYTHING,
     ) -> None:
         self._position = Position(offset, anchor)
-        self._requests = Requests(source, batch_size, concurrency)
+        self._requests = Requests(source, batch_size, concurrency, scope)
         self._joiner = Joiner(self._requests, source.collection)
         self._failure: SyncError | None = None
 
@@ -133,6 +135,7 @@ class Pager:
             pages=1,
             complete=complete,
             shift=joined.shift,
+            began=page.asked_at,
             keys=rows.keys,
             values=rows.values,
             rejects=joined.fresh_rejects if joined.shift is None else rows.rejects,

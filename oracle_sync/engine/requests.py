@@ -11,6 +11,7 @@ from oracle_sync.engine.bases import Bases
 from oracle_sync.engine.fetcher import Fetcher, Window
 from oracle_sync.engine.items import read_items
 from oracle_sync.engine.rows import Rows
+from oracle_sync.engine.scope import EVERYTHING, Scope
 from oracle_sync.engine.source import Base, Page, PageRequest, Source
 from oracle_sync.errors import TooSlow
 
@@ -31,8 +32,11 @@ class Requests:
     most that has to be asked for again after a crash.
     """
 
-    def __init__(self, source: Source, batch_size: int, concurrency: int) -> None:
+    def __init__(
+        self, source: Source, batch_size: int, concurrency: int, scope: Scope = EVERYTHING
+    ) -> None:
         self._collection = source.collection
+        self._scope = scope
         self._batch_size = min(batch_size, MAX_BATCH_SIZE)
         self._window = Window(concurrency)
         self._fetcher = Fetcher(source, concurrency)
@@ -46,7 +50,8 @@ class Requests:
         """The last estimate that the server has given."""
         self.from_start = True
         """Whether the next request counts from the first row: whatever moved before it shows."""
-        self.bases = Bases(source.by_key, self._row_at)
+        # A base is another bound on the key, and what has changed is never deep.
+        self.bases = Bases(source.by_key and scope == EVERYTHING, self._row_at)
 
     def close(self) -> None:
         """Drop what is in flight."""
@@ -95,7 +100,7 @@ class Requests:
             SourceError: if there is no such page to be had.
         """
         while True:
-            request = PageRequest(offset, limit or self.limit, base=base)
+            request = PageRequest(offset, limit or self.limit, base=base, scope=self._scope)
             try:
                 # By way of the fetcher: what was discarded may still be in flight, and counts.
                 page = self._fetcher.submit(request).result()
@@ -149,11 +154,14 @@ class Requests:
         if self._pending:
             last = self._pending[-1][0]
             offset = last.offset + last.limit - 1
-            return PageRequest(offset, self.limit, base=self._base_for(offset, position))
+            base = self._base_for(offset, position)
+            return PageRequest(offset, self.limit, base=base, scope=self._scope)
         if position.offset == 0:
-            return PageRequest(0, min(self._batch_size, self.limit), want_total)
+            limit = min(self._batch_size, self.limit)
+            return PageRequest(0, limit, want_total, scope=self._scope)
         offset = position.offset - 1
-        return PageRequest(offset, self.limit, want_total, self._base_for(offset, position))
+        base = self._base_for(offset, position)
+        return PageRequest(offset, self.limit, want_total, base, self._scope)
 
     def _base_for(self, offset: int, position: Position) -> Base | None:
         if self.from_start:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, field
 
 Values = tuple[str | None, ...]
@@ -38,7 +39,8 @@ class Batch:
 
     `received` counts new items, without those that only repeat what was committed. `anchor` is
     the token of the last item before `offset_after`. `complete` says that nothing followed;
-    `shift` says how rows had moved, so that a full refresh is due after this walk.
+    `shift` says how rows had moved, so that a full refresh is due after this walk. `began` is the
+    source's time at which it was asked for the first page; None where it does not say.
     """
 
     offset_before: int
@@ -51,6 +53,7 @@ class Batch:
     keys: list[str] = field(default_factory=list)
     values: list[Values] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
+    began: dt.datetime | None = None
 
     def append(self, other: Batch) -> None:
         """Take in the batch that follows this one."""

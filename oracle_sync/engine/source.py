@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -44,7 +45,8 @@ class Page:
     """One answer. `limit` is what the server says it used; None where it did not say.
 
     `throttled` counts the times the server said 429 or 503 before it gave this answer, and
-    `seconds` is how long the last, successful request took.
+    `seconds` is how long the last, successful request took. `date` is the server's own time when
+    it answered, in UTC; None where it does not say.
     """
 
     request: PageRequest
@@ -54,12 +56,18 @@ class Page:
     total: int | None = None
     throttled: int = 0
     seconds: float = 0.0
+    date: dt.datetime | None = None
 
     @property
     def full(self) -> bool:
         """Return whether the page holds as many items as it could, so that more may follow."""
         room = self.request.limit if self.limit is None else min(self.limit, self.request.limit)
         return len(self.items) >= room
+
+    @property
+    def asked_at(self) -> dt.datetime | None:
+        """Return the server's time when it got the request, or a little before."""
+        return self.date and self.date - dt.timedelta(seconds=self.seconds)
 
 
 class Source(Protocol):

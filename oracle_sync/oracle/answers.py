@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from urllib3.exceptions import InvalidHeader
@@ -16,6 +19,14 @@ from oracle_sync.oracle.retries import Again
 from oracle_sync.oracle.sizes import count_values
 from oracle_sync.oracle.transport import Reply, Request
 from oracle_sync.oracle.words import host_of, html_words, is_html, server_words
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The JSON content of a successful answer, and the server's time when it gave it."""
+
+    content: Any
+    date: dt.datetime | None
 
 
 def read_answer(reply: Reply, request: Request) -> Any:
@@ -100,6 +111,16 @@ def _refusal(reply: Reply, place: str) -> Exception:
     if isinstance(error, Unavailable):
         return Again(error, pause=_retry_after(reply.headers.get("Retry-After")))
     return error
+
+
+def read_date(reply: Reply) -> dt.datetime | None:
+    """Return the server's time when it answered, in UTC; None where it gives none that is one."""
+    try:
+        date = parsedate_to_datetime(reply.headers.get("Date", ""))
+        # Without a zone it is UTC, which a header is in anyway.
+        return date.replace(tzinfo=date.tzinfo or dt.UTC).astimezone(dt.UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _retry_after(value: str | None) -> float | None:

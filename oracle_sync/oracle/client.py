@@ -14,7 +14,7 @@ from oracle_sync.config.description import Description
 from oracle_sync.config.settings import OracleSettings
 from oracle_sync.engine.source import Page, PageRequest
 from oracle_sync.errors import RequestRefused, SignInRefused
-from oracle_sync.oracle.answers import read_answer, read_page
+from oracle_sync.oracle.answers import Answer, read_answer, read_date, read_page
 from oracle_sync.oracle.describe import read_collections, read_description
 from oracle_sync.oracle.retries import Retries
 from oracle_sync.oracle.sign_in import SignIn
@@ -100,7 +100,7 @@ class OracleClient:
 
     def _described(self, url: str, place: str) -> Any:
         get = Request(url, place, DESCRIPTION)
-        return self._retries.run(lambda: self._get(get), threading.Event()).value
+        return self._retries.run(lambda: self._get(get), threading.Event()).value.content
 
     def _page(self, request: PageRequest, stopped: threading.Event) -> Page:
         url = page_url(self._settings, self.collection, request)
@@ -109,10 +109,12 @@ class OracleClient:
             place += ", by key"
         get = Request(url, place, page_size(request.limit))
         outcome = self._retries.run(lambda: self._get(get), stopped)
-        page = read_page(outcome.value, request, place)
-        return replace(page, seconds=outcome.seconds, throttled=outcome.throttled)
+        page = read_page(outcome.value.content, request, place)
+        page.date = outcome.value.date
+        page.seconds, page.throttled = outcome.seconds, outcome.throttled
+        return page
 
-    def _get(self, request: Request) -> Any:
+    def _get(self, request: Request) -> Answer:
         """Make one attempt, or two where a token turns out to have expired."""
         header = self._sign_in.header()
         try:
@@ -123,10 +125,11 @@ class OracleClient:
             self._sign_in.forget(header)
             return self._get_as(self._sign_in.header(), request)
 
-    def _get_as(self, header: AuthBase, request: Request) -> Any:
+    def _get_as(self, header: AuthBase, request: Request) -> Answer:
         with self._guard:
             self.requests += 1
-        return read_answer(self._transport.send(request, header), request)
+        reply = self._transport.send(request, header)
+        return Answer(read_answer(reply, request), read_date(reply))
 
     def _get_token(self, form: dict[str, str], auth: AuthBase) -> Any:
         request = Request(self._settings.token_url, "the token endpoint", TOKEN, form)

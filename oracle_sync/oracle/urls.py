@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from oracle_sync.config.collection import Collection
 from oracle_sync.config.settings import OracleSettings
+from oracle_sync.engine.scope import EVERYTHING
 from oracle_sync.engine.source import PageRequest
 from oracle_sync.oracle.query import write_query
 
@@ -36,7 +37,10 @@ def page_url(settings: OracleSettings, collection: Collection, request: PageRequ
             replace(request.scope, from_key=request.base.key) if request.base else request.scope,
         ),
         "fields": settings.fields,
-        "orderBy": settings.order_by,
+        # A part of the rows is read by its keys, however the whole is ordered.
+        "orderBy": settings.order_by
+        if request.scope == EVERYTHING
+        else f"{collection.key.attribute}:asc",
         "limit": str(request.limit),
         "offset": str(request.distance),
         "onlyData": "true",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 
 import pytest
@@ -11,8 +12,11 @@ from oracle_sync.errors import (
     RequestRefused,
     SignInRefused,
 )
+from oracle_sync.oracle.answers import read_date
+from oracle_sync.oracle.transport import Reply
 from oracle_sync_tests.support.faulty_pod import FaultyPod, FaultyServer
 from oracle_sync_tests.support.fetching import (
+    ANY,
     failure,
     oauth,
 )
@@ -23,6 +27,21 @@ from oracle_sync_tests.support.web import EMPTY_PAGE, Web, client
 def server() -> Iterator[FaultyServer]:
     with FaultyServer(FaultyPod(rows=12)) as running:
         yield running
+
+
+def test_a_page_carries_the_time_of_the_pod(server: FaultyServer) -> None:
+    noon = dt.datetime(2026, 3, 1, 12, 0, 5, tzinfo=dt.UTC)
+    server.pod.clock.freeze(noon)
+    page = client(server).fetch(ANY)
+    assert page.date == noon
+    assert page.asked_at is not None
+    assert noon - dt.timedelta(seconds=60) < page.asked_at <= noon
+
+
+@pytest.mark.parametrize("date", ["", "yesterday", "99 Foo 2026 12:00:00 GMT"])
+def test_a_date_that_is_none_leaves_the_time_unknown(date: str) -> None:
+    reply = Reply(200, {"Date": date} if date else {}, b"")
+    assert read_date(reply) is None
 
 
 def test_a_wrong_version_is_a_404_that_names_the_setting(server: FaultyServer) -> None:

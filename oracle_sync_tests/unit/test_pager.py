@@ -8,7 +8,9 @@ import pytest
 
 from oracle_sync.config.collection import OPPORTUNITIES
 from oracle_sync.engine.fetcher import Fetcher, Window
+from oracle_sync.engine.pager import Pager
 from oracle_sync.engine.rows import Batch
+from oracle_sync.engine.scope import Scope
 from oracle_sync.engine.source import Page, PageRequest
 from oracle_sync.errors import RowsMoved, Unavailable
 from oracle_sync_tests.support.source import ListSource
@@ -96,6 +98,18 @@ def test_what_came_before_an_error_is_given_out_first() -> None:
     with walking(source, concurrency=4) as pager, pytest.raises(Unavailable):
         found.extend(batches_of(pager))
     assert sum(batch.received for batch in found) >= 5
+
+
+def test_a_walk_of_a_scope_asks_for_it_in_every_request_and_never_from_a_base() -> None:
+    source = ListSource(60)
+    source.by_key = True
+    scope = Scope(from_key=str(source.keys[20]))
+    pager = Pager(source, offset=0, anchor=None, batch_size=5, concurrency=4, scope=scope)
+    keys = [key for batch in batches_of(pager) for key in batch.keys]
+    pager.close()
+    assert set(keys) == {str(key) for key in source.keys[20:]}
+    assert {request.scope for request in source.asked} == {scope}
+    assert not any(request.base for request in source.asked)
 
 
 def test_nothing_is_asked_for_before_iterating_nor_after_closing() -> None:

@@ -44,6 +44,7 @@ class OracleResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     timeout: int | None = _field("timeout")
     retry_seconds: int | None = _field("retry_seconds")
     paging: str | None = _field("paging")
+    changes: str | None = _field("changes")
 
     def settings(self, sync: Sync = PLAIN, settings: Settings | None = None) -> OracleSettings:
         """Return the fields over the settings of a sync, which are read if they are left out.
