@@ -39,9 +39,11 @@ def build_defs(
         syncs: the syncs to offer; without them those that are declared (see `declared`).
 
     Raises:
-        SettingError: if the file that declares several syncs can't be read.
+        SettingError: if the file that declares several syncs can't be read, or two syncs have the
+            same name.
     """
     chosen = declared() if syncs is None else list(syncs)
+    _demand_distinct(chosen)
     return dg.Definitions(
         assets=[asset for sync in chosen for asset in _assets(sync, report)],
         jobs=[*(build_sync_job(sync) for sync in chosen), *build_operation_jobs(chosen)],
@@ -51,6 +53,16 @@ def build_defs(
         | dict(resources or {}),
         executor=executor,
     )
+
+
+def _demand_distinct(syncs: Sequence[Sync]) -> None:
+    names = [sync.name for sync in syncs]
+    for name in names:
+        if names.count(name) > 1:
+            raise SettingError(
+                f"Two syncs are called {name}; they would share their tables and their state.",
+                "Give each a name of its own.",
+            )
 
 
 def _assets(sync: Sync, report: Report | None) -> list[Any]:

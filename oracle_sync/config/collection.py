@@ -1,7 +1,8 @@
-"""What is read from Oracle and the table it goes to. Another collection is declared here."""
+"""What is read from Oracle and the table it goes to: the known collections, as data."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -16,6 +17,12 @@ class Column:
     name: str
     type: str = "varchar"
     description: str = ""
+
+
+def snake_case(name: str) -> str:
+    """Return Oracle's name in small letters: `LastUpdateDate` is `last_update_date`."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
+    return re.sub(r"_+", "_", words).lower()
 
 
 EXTRA = Column("", "extra", "jsonb", "fields asked for beyond the columns, as JSON; null: none")
@@ -36,6 +43,27 @@ class Collection:
     columns: tuple[Column, ...]
     table: str
     removed_table: str
+    finder: str = ""
+    """Sent where ORACLE_FINDER does not say otherwise; empty: none."""
+    query: str = ""
+    """Sent as `q` where ORACLE_QUERY does not say otherwise; empty: none."""
+
+    @property
+    def name(self) -> str:
+        """Return the path as it stands in names: `resourceUsers` is `resource_users`."""
+        return snake_case(self.path)
+
+    @property
+    def fields(self) -> str:
+        """Return what is read where ORACLE_FIELDS does not say: the columns, else everything."""
+        if not self.columns:
+            return "*"
+        return ",".join(column.attribute for column in (self.key, *self.columns))
+
+    @property
+    def order_by(self) -> str:
+        """Return the order where ORACLE_ORDER_BY does not say otherwise."""
+        return f"{self.key.attribute}:asc"
 
     @property
     def stored(self) -> tuple[Column, ...]:
@@ -55,4 +83,34 @@ OPPORTUNITIES = Collection(
     ),
     table="minimal_opportunities",
     removed_table="removed_opportunities",
+    finder="MyOpportunitiesFinder;RecordSet='ALLOPTIES'",
+    query="RecordSet='ALL'",
 )
+"""The collection of the script that this project replaces, with its table, columns and recipe."""
+
+
+def _known(path: str, key: str, number: str = "") -> Collection:
+    """Return a collection of CX Sales; `number` is what people know a row by."""
+    table = snake_case(path)
+    columns = (Column(number, snake_case(number), "text", f"{number} in Oracle"),) if number else ()
+    return Collection(
+        path=path,
+        key=Column(key, snake_case(key), "bigint", f"{key} in Oracle, unique"),
+        columns=columns,
+        table=table,
+        removed_table=f"removed_{table}",
+    )
+
+
+COLLECTIONS = {
+    collection.path: collection
+    for collection in (
+        OPPORTUNITIES,
+        _known("accounts", "PartyId", "PartyNumber"),
+        _known("contacts", "PartyId", "PartyNumber"),
+        _known("leads", "LeadId", "LeadNumber"),
+        _known("activities", "ActivityId", "ActivityNumber"),
+        _known("resourceUsers", "ResourceProfileId"),
+    )
+}
+"""The collections that need no key to be named, by path."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from oracle_sync.config.collection import Collection, Column
+from oracle_sync.config.collection import Collection, Column, snake_case
 from oracle_sync.config.description import Attribute, Description
 from oracle_sync.errors import SettingError
 
@@ -54,8 +54,7 @@ def read_fields(text: str) -> tuple[str, ...]:
 
 def column_name(attribute: str) -> str:
     """Return the column for an attribute: `LastUpdateDate` becomes `last_update_date`."""
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", attribute)
-    name = re.sub(r"_+", "_", words).lower()
+    name = snake_case(attribute)
     if len(name) > LONGEST_NAME:
         digest = hashlib.sha256(attribute.encode()).hexdigest()[:8]
         name = f"{name[: LONGEST_NAME - 9]}_{digest}"

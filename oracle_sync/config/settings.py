@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from oracle_sync.config.collection import OPPORTUNITIES, Collection
+from oracle_sync.config.collection import COLLECTIONS, OPPORTUNITIES, Collection
 from oracle_sync.config.database_url import DatabaseUrl
 from oracle_sync.config.files import exposure
 from oracle_sync.config.names import misnamed
@@ -36,6 +36,18 @@ PERCENT = Whole(0, 100)
 A_DAY = 86_400
 
 SET_IT = "Set it in the environment or in .env, and restart what is running."
+
+
+CREDENTIALS = (
+    "ORACLE_USER",
+    "ORACLE_PASSWORD",
+    "ORACLE_TOKEN",
+    "ORACLE_TOKEN_URL",
+    "ORACLE_CLIENT_ID",
+    "ORACLE_CLIENT_SECRET",
+    "ORACLE_SCOPE",
+)
+"""What belongs to one pod: it is not sent to another."""
 
 
 @dataclass(frozen=True)
@@ -67,25 +79,26 @@ class OracleSettings:
     )
     finder: str = setting(
         "ORACLE_FINDER",
-        "finder; empty: not sent",
-        default="MyOpportunitiesFinder;RecordSet='ALLOPTIES'",
+        "finder; empty: not sent. The default is that of opportunities; others have none",
+        default=OPPORTUNITIES.finder,
         may_be_empty=True,
     )
     query: str = setting(
         "ORACLE_QUERY",
-        "the q parameter; empty: not sent",
-        default="RecordSet='ALL'",
+        "the q parameter; empty: not sent. The default is that of opportunities; others have none",
+        default=OPPORTUNITIES.query,
         may_be_empty=True,
     )
     fields: str = setting(
         "ORACLE_FIELDS",
-        "fields; further ones go to the column extra",
-        default="OptyId,OptyNumber",
+        "fields, separated by commas; *_c: all custom ones, *: all. The default of other "
+        "collections is their key and number",
+        default=OPPORTUNITIES.fields,
     )
     order_by: str = setting(
         "ORACLE_ORDER_BY",
-        "order of the rows; must end in a unique key",
-        default="OptyId:asc",
+        "order of the rows; must end in a unique key. The default is the collection's key",
+        default=OPPORTUNITIES.order_by,
     )
     framework_version: str = setting(
         "ORACLE_FRAMEWORK_VERSION",
@@ -255,7 +268,26 @@ SYNC_FILE = Setting(
 )
 """Read by `syncs.py`, before any sync's settings."""
 
-SETTINGS = (*settings_of(OracleSettings).values(), *settings_of(Settings).values(), SYNC_FILE)
+COLLECTION = Setting(
+    "ORACLE_COLLECTION",
+    "collection that is synced: one that oracle-sync describe lists",
+    default=OPPORTUNITIES.path,
+)
+KEY = Setting(
+    "ORACLE_KEY",
+    f"its key attribute; needed for a collection other than {', '.join(COLLECTIONS)}",
+)
+"""Read by `syncs.py`, like the one before: they decide what other settings are by default."""
+
+SETTINGS = (
+    *settings_of(OracleSettings).values(),
+    COLLECTION,
+    KEY,
+    *settings_of(Settings).values(),
+    SYNC_FILE,
+)
+PER_SYNC = {name for declared in SETTINGS if not declared.shared for name in declared.names}
+"""The names of what a sync can set for itself."""
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:

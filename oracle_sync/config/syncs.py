@@ -1,4 +1,4 @@
-"""Which syncs there are: the one that the environment describes, or those of `oracle_sync.toml`."""
+"""Which syncs there are: the one that the environment describes, and those of a file."""
 
 from __future__ import annotations
 
@@ -7,53 +7,104 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from oracle_sync.config.collection import OPPORTUNITIES, Collection
-from oracle_sync.config.files import exposure, read_text
+from oracle_sync.config.declaration import declare_collection
 from oracle_sync.config.names import nearest
 from oracle_sync.config.settings import (
+    COLLECTION,
+    CREDENTIALS,
     DEFAULT_SYNC_NAME,
-    SETTINGS,
+    KEY,
+    PER_SYNC,
     SYNC_FILE,
     Settings,
     load,
 )
+from oracle_sync.config.sync_file import Section, read_sync_file
 from oracle_sync.errors import SettingError, shorten
-
-MAX_SYNC_FILE = 1024 * 1024
-"""Bytes of a file of syncs; a section has a few hundred."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _TAKEN = re.compile(r"pg_.*|public|dagster|information_schema")
 
-_CREDENTIALS = (
-    "ORACLE_USER",
-    "ORACLE_PASSWORD",
-    "ORACLE_TOKEN",
-    "ORACLE_TOKEN_URL",
-    "ORACLE_CLIENT_ID",
-    "ORACLE_CLIENT_SECRET",
-    "ORACLE_SCOPE",
-)
-_PER_SYNC = {name for setting in SETTINGS if not setting.shared for name in setting.names}
-_SECRET = {setting.name for setting in SETTINGS if setting.secret}
+_MAY_BE_EMPTY = {"ORACLE_FINDER", "ORACLE_QUERY"}
 
 
-@dataclass(frozen=True)
+def _demand_name(name: str) -> None:
+    if not _NAME.fullmatch(name) or _TAKEN.fullmatch(name):
+        raise SettingError(
+            f"{shorten(name, 60)!r} cannot name a sync: a sync's name is also that of a PostgreSQL "
+            "schema: up to 40 small letters, digits and _, a letter first, and none of "
+            "PostgreSQL's own."
+        )
+
+
+@dataclass(frozen=True, init=False)
 class Sync:
     """One sync: its row in `sync_state`, the schema of its tables, and settings of its own."""
 
-    name: str = DEFAULT_SYNC_NAME
-    own: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
-    collection: Collection = field(default=OPPORTUNITIES, repr=False)
-    warnings: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    name: str
+    own: Mapping[str, str] = field(repr=False, compare=False)
+    collection: Collection = field(repr=False)
+    types: Mapping[str, str] = field(repr=False, compare=False)
+    """Column types by attribute that outrank those that the pod describes."""
+    warnings: tuple[str, ...] = field(repr=False, compare=False)
     """What is probably a mistake in the file that declares it."""
+
+    def __init__(
+        self,
+        name: str = DEFAULT_SYNC_NAME,
+        own: Mapping[str, str] | None = None,
+        collection: Collection | str = OPPORTUNITIES,
+        *,
+        key: str = "",
+        fields: str | Sequence[str] = "",
+        types: Mapping[str, str] | None = None,
+        table: str = "",
+        warnings: tuple[str, ...] = (),
+    ) -> None:
+        """Declare a sync; nothing is read or sent.
+
+        Args:
+            name: of the sync, of its PostgreSQL schema, and in the names of its Dagster objects.
+            own: settings that outrank the environment's, such as ORACLE_BASE_URL.
+            collection: what is synced: the path of a collection, or one that is declared in full.
+            key: the key attribute, for a collection that is not known.
+            fields: attributes to read, as a list or separated by commas; as ORACLE_FIELDS.
+            types: PostgreSQL types by attribute, where those that the pod describes do not fit.
+            table: name of the table, if it is not to be called after the collection.
+            warnings: what is probably a mistake in the declaration.
+
+        Raises:
+            SettingError: saying what is not possible.
+        """
+        own = dict(own or {})
+        _demand_name(name)
+        for setting in own:
+            if setting not in PER_SYNC:
+                raise SettingError(
+                    f"{shorten(setting, 60)} cannot be set per sync{nearest(setting, PER_SYNC)}"
+                )
+        if fields and "ORACLE_FIELDS" in own:
+            raise SettingError("fields and ORACLE_FIELDS are the same.", "Leave one out.")
+        if fields:
+            own["ORACLE_FIELDS"] = fields if isinstance(fields, str) else ",".join(fields)
+        if isinstance(collection, str):
+            collection = declare_collection(collection, key, table=table, types=types)
+        values = (name, own, collection, dict(types or {}), warnings)
+        for attribute, value in zip(self.__dataclass_fields__, values, strict=True):
+            object.__setattr__(self, attribute, value)
 
     @property
     def schema(self) -> str:
         """The PostgreSQL schema of its tables; empty: the one that the connection has."""
         return "" if self.name == DEFAULT_SYNC_NAME else self.name
+
+    @property
+    def table_name(self) -> str:
+        """The name of its table, with the schema where it has one of its own."""
+        table = self.collection.table
+        return f"{self.schema}.{table}" if self.schema else table
 
     def label(self, name: str) -> str:
         """Return a Dagster name of this sync's own: `name`, or with its name after it."""
@@ -64,24 +115,32 @@ class Sync:
         return [self.schema, name] if self.schema else [name]
 
     def settings(self) -> Settings:
-        """Return its own settings over the environment's.
+        """Return its own settings over the environment's, over what suits its collection.
 
         With a pod or credentials of its own it takes none of the environment's credentials:
-        they would go to the wrong pod.
+        they would go to the wrong pod. With another collection than the environment's it takes
+        neither finder, query, fields nor order from there.
 
         Raises:
             SettingError: naming every setting whose value is not allowed.
         """
         environ = dict(os.environ)
         names = {name.removesuffix("_FILE") for name in self.own}
-        if names & {"ORACLE_BASE_URL", *_CREDENTIALS}:
-            names.update(_CREDENTIALS)
+        if names & {"ORACLE_BASE_URL", *CREDENTIALS}:
+            names.update(CREDENTIALS)
+        suited = _suited(self.collection)
+        if self.collection.path != _environment_path():
+            names.update(suited)
         for name in names:
             # NAME would win over NAME_FILE, wherever each of them is set.
             environ.pop(name, None)
             environ.pop(f"{name}_FILE", None)
+        environ |= self.own
+        for name, default in suited.items():
+            if not environ.get(name) and not (name in environ and name in _MAY_BE_EMPTY):
+                environ[name] = default
         try:
-            settings = load(environ | dict(self.own))
+            settings = load(environ)
         except SettingError as error:
             if not self.own:
                 raise
@@ -92,8 +151,28 @@ class Sync:
 PLAIN = Sync()
 
 
+def environment_sync() -> Sync:
+    """Return the sync that the environment describes: PLAIN, or that of ORACLE_COLLECTION.
+
+    Raises:
+        SettingError: if there is no such collection.
+    """
+    path, key = COLLECTION.read(os.environ), KEY.read(os.environ)
+    if path == OPPORTUNITIES.path and not key:
+        return PLAIN
+    try:
+        collection = declare_collection(path, key)
+    except SettingError as error:
+        raise SettingError(f"ORACLE_COLLECTION: {error}", error.advice) from None
+    name = DEFAULT_SYNC_NAME if path == OPPORTUNITIES.path else collection.name
+    return Sync(name, collection=collection)
+
+
 def declared() -> list[Sync]:
-    """Return every sync: those of the file that ORACLE_SYNC_FILE names, else the plain one.
+    """Return every sync: the environment's, or those of the file that ORACLE_SYNC_FILE names.
+
+    Where the environment names a pod, its sync stays beside those of the file: its rows would
+    otherwise grow old, and nobody would notice.
 
     Raises:
         SettingError: if the file cannot be read, or declares something else.
@@ -107,8 +186,14 @@ def declared() -> list[Sync]:
     if missing:
         if os.environ.get(SYNC_FILE.name):
             raise SettingError(f"{SYNC_FILE.name} names no file: {name}.")
-        return [PLAIN]
-    return _read(path)
+        return [environment_sync()]
+    file = read_sync_file(path)
+    syncs = [_sync(section, file.warnings) for section in file.sections]
+    if file.environment_sync and os.environ.get("ORACLE_BASE_URL"):
+        of_environment = environment_sync()
+        if of_environment.name not in {sync.name for sync in syncs}:
+            syncs.insert(0, of_environment)
+    return syncs
 
 
 def checked_name(name: str) -> str:
@@ -144,55 +229,38 @@ def find(name: str | None, syncs: Sequence[Sync] | None = None) -> Sync:
     if name is None:
         names = ", ".join(sync.name for sync in syncs)
         raise SettingError(f"Several syncs are declared: {names}.", "Choose one: --sync-name.")
-    return next((sync for sync in syncs if sync.name == name), PLAIN)
+    matching = (sync for sync in syncs if sync.name == name)
+    return next(matching, None) or environment_sync()
 
 
-def _read(path: Path) -> list[Sync]:
-    import tomllib
-
-    text = read_text(path, "The file of syncs", MAX_SYNC_FILE)
+def _sync(section: Section, warnings: tuple[str, ...]) -> Sync:
+    own = dict(section.settings)
+    path = own.pop(COLLECTION.name, _environment_path())
+    environment_key = os.environ.get(KEY.name, "") if path == _environment_path() else ""
+    key = own.pop(KEY.name, environment_key)
     try:
-        content = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        # Only the place: the words may quote what stands there, such as a password.
-        place = re.search(r"\(at [^()]*\)$", str(error))
-        raise SettingError(
-            f"{path} is not TOML{f' {place[0]}' if place else ''}.", "The README shows one."
-        ) from None
-    sections = content.pop("syncs", None)
-    if content or not isinstance(sections, dict) or not sections:
-        raise SettingError(
-            f"{path} must hold sections such as [syncs.emea], and nothing else.",
-            "The README shows one.",
+        return Sync(
+            section.name,
+            own,
+            path,
+            key=key,
+            table=section.table,
+            types=section.types,
+            warnings=warnings,
         )
-    keys = {key for section in sections.values() if isinstance(section, dict) for key in section}
-    exposed = exposure(path, secret=bool(keys & _SECRET))
-    warnings = (exposed,) if exposed else ()
-    return [_sync(path, name, section, warnings) for name, section in sections.items()]
+    except SettingError as error:
+        raise SettingError(f"{section.place}: {error}", error.advice) from None
 
 
-def _sync(path: Path, name: str, section: Any, warnings: tuple[str, ...]) -> Sync:
-    where = f"{path}, section syncs.{shorten(name, 60)}"
-    if not _NAME.fullmatch(name) or _TAKEN.fullmatch(name):
-        raise SettingError(
-            f"{where}: a sync's name is also that of a PostgreSQL schema: up to 40 small letters, "
-            "digits and _, a letter first, and none of PostgreSQL's own."
-        )
-    if not isinstance(section, dict):
-        raise SettingError(f"{where} is not a section.")
-    own = {key: _text(where, key, content) for key, content in section.items()}
-    return Sync(name, own, warnings=warnings)
+def _environment_path() -> str:
+    return os.environ.get(COLLECTION.name, "").strip() or OPPORTUNITIES.path
 
 
-def _text(where: str, key: str, content: Any) -> str:
-    """Return the value of a setting as the environment would hold it."""
-    if key not in _PER_SYNC:
-        shown = shorten(key, 60)
-        raise SettingError(f"{where}: {shown} cannot be set per sync{nearest(key, _PER_SYNC)}")
-    if isinstance(content, bool):
-        return "on" if content else "off"
-    if isinstance(content, str):
-        return content
-    if isinstance(content, int) and abs(content) < 2**63:
-        return str(content)
-    raise SettingError(f"{where}: {key} must be a text or a number.")
+def _suited(collection: Collection) -> dict[str, str]:
+    """Return the settings whose defaults follow from the collection, with these defaults."""
+    return {
+        "ORACLE_FINDER": collection.finder,
+        "ORACLE_QUERY": collection.query,
+        "ORACLE_FIELDS": collection.fields,
+        "ORACLE_ORDER_BY": collection.order_by,
+    }

@@ -143,6 +143,23 @@ def test_a_secret_of_a_section_may_come_from_a_file_whatever_the_environment_hol
         ("[syncs.emea]\nDAGSTER_DATABASE_URL_FILE = 'x'", "cannot be set per sync"),
         ("[syncs.emea]\nORACLE_USER_FILE = 'x'", "ORACLE_USER_FILE cannot be set per sync"),
         ("[syncs.emea]\nORACLE_USER = [1]", "ORACLE_USER must be a text or a number"),
+        (
+            "[syncs.emea]\ncolection = 'x'",
+            "colection cannot be set per sync; did you mean collection?",
+        ),
+        ("[syncs.emea]\nfeilds = 'x'", "did you mean fields?"),
+        ("[syncs.emea]\ncollection = 'acounts'", "did you mean accounts?"),
+        ("[syncs.emea]\ncollection = 'deals'", "Name its key attribute"),
+        ("[syncs.emea]\nfields = [1]", "fields must be a text, or a list of texts"),
+        (
+            "[syncs.emea]\nfields = 'A'\nORACLE_FIELDS = 'B'",
+            "are the same",
+        ),
+        ("[syncs.emea]\ntypes = 'numeric'", "types must give each attribute"),
+        ("[syncs.emea]\ntypes = { Revenue = 'money' }", "The type of Revenue is 'money'"),
+        ("[syncs.emea]\ntable = 3", "table must be a text"),
+        ("[syncs.emea]\ntable = 'sync_state'", "cannot be called"),
+        ("environment_sync = 1\n[syncs.emea]", "environment_sync must be true or false"),
     ],
 )
 def test_a_file_that_can_not_be_is_refused_naming_the_place(
@@ -156,6 +173,79 @@ def test_a_file_that_can_not_be_is_refused_naming_the_place(
     assert told.replace("name of", "name is also") in refused.value.sentence()
     assert path.name in refused.value.sentence()
     assert "gehei" not in refused.value.sentence()
+
+
+def test_a_section_names_its_collection_fields_types_and_table(declare: Declare) -> None:
+    declare(
+        """
+        [syncs.crm]
+        collection = "accounts"
+        fields = ["PartyNumber", "OrganizationName", "*_c"]
+        types = { CreditLimit_c = "numeric" }
+        [syncs.deals]
+        collection = "deals"
+        key = "DealId"
+        fields = "Name,Status"
+        table = "registered_deals"
+        """
+    )
+
+    crm, deals = syncs.declared()
+
+    assert (crm.collection.path, crm.table_name) == ("accounts", "crm.accounts")
+    assert crm.settings().oracle.fields == "PartyNumber,OrganizationName,*_c"
+    assert crm.types == {"CreditLimit_c": "numeric"}
+    assert (deals.collection.key.name, deals.table_name) == ("deal_id", "deals.registered_deals")
+    assert deals.settings().oracle.order_by == "DealId:asc"
+
+
+def test_the_sync_of_the_environment_stays_when_a_file_appears(
+    declare: Declare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rows would otherwise grow old in silence."""
+    monkeypatch.setenv("ORACLE_BASE_URL", "https://crm.example")
+    declare('[syncs.crm]\ncollection = "accounts"\n')
+    assert [sync.name for sync in syncs.declared()] == ["oracle_opportunities", "crm"]
+
+    declare('environment_sync = false\n[syncs.crm]\ncollection = "accounts"\n')
+    assert [sync.name for sync in syncs.declared()] == ["crm"]
+
+    declare("[syncs.oracle_opportunities]\nORACLE_SYNC_BATCH_SIZE = 7\n")
+    [plain] = syncs.declared()
+    assert plain.settings().batch_size == 7
+
+
+def test_the_environment_can_name_another_collection(
+    declare: Declare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ORACLE_COLLECTION", "accounts")
+    monkeypatch.setenv("ORACLE_FIELDS", "PartyNumber,City")
+    [accounts] = syncs.declared()
+    assert (accounts.name, accounts.table_name) == ("accounts", "accounts.accounts")
+    oracle = accounts.settings().oracle
+    assert (oracle.finder, oracle.query, oracle.fields) == ("", "", "PartyNumber,City")
+    assert syncs.find("second").collection.path == "accounts"
+
+    declare("[syncs.emea]\n[syncs.sales]\ncollection = 'opportunities'\n")
+    emea, sales = syncs.declared()
+    assert emea.collection.path == "accounts"
+    assert sales.settings().oracle.fields == "OptyId,OptyNumber"
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "words"),
+    [("acounts", "", "did you mean accounts?"), ("deals", "", "ORACLE_KEY"), ("a b", "X", "a b")],
+)
+def test_a_collection_of_the_environment_that_cannot_be_is_refused(
+    monkeypatch: pytest.MonkeyPatch, path: str, key: str, words: str
+) -> None:
+    monkeypatch.setenv("ORACLE_COLLECTION", path)
+    monkeypatch.setenv("ORACLE_KEY", key)
+
+    with pytest.raises(SettingError) as refused:
+        syncs.declared()
+
+    assert words in refused.value.sentence()
 
 
 def test_a_bad_value_names_the_sync(declare: Declare) -> None:
@@ -182,6 +272,16 @@ def test_fields_given_in_code_do_not_go_to_pods_of_the_file(declare: Declare) ->
 
     with pytest.raises(SettingError, match="given password in code"):
         OracleResource(password="x").settings(syncs.declared()[0])
+
+
+def test_fields_of_a_section_go_together_with_a_pod_given_in_code(declare: Declare) -> None:
+    declare('[syncs.crm]\ncollection = "accounts"\nfields = "City"\n')
+    [crm] = syncs.declared()
+
+    oracle = OracleResource(base_url="https://crm.example", user="u", password="x").settings(crm)
+    assert (oracle.base_url, oracle.fields) == ("https://crm.example", "City")
+    with pytest.raises(SettingError, match="given fields in code"):
+        OracleResource(fields="Country").settings(crm)
 
 
 # -- two syncs at work -----------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from oracle_sync.config.collection import Collection, Column
 from oracle_sync.config.settings import SETTINGS
 from oracle_sync.config.syncs import Sync
 from oracle_sync.definitions import build_defs
+from oracle_sync.errors import SettingError
 from oracle_sync.orchestration import assets
 from oracle_sync.orchestration.resources import DbResource, OracleResource
 from oracle_sync_tests.support import PROJECT
@@ -259,6 +260,11 @@ def test_syncs_can_be_handed_over_and_each_has_objects_of_its_own(
     sensors = {sensor.name for sensor in repository.sensor_defs}
     assert {"new_opportunities_emea", "new_accounts_crm", "sync_alerts"} < sensors
     dg.Definitions.validate_loadable(defs)
+
+
+def test_two_syncs_of_one_name_are_refused() -> None:
+    with pytest.raises(SettingError, match="Two syncs are called emea"):
+        build_defs(syncs=[Sync("emea"), Sync("emea", collection="accounts")])
 
 
 # -- what the Launchpad shows ----------------------------------------------------------------------

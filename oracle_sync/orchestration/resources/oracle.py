@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from oracle_sync.config.setting import settings_of
-from oracle_sync.config.settings import OracleSettings, Settings
+from oracle_sync.config.settings import CREDENTIALS, OracleSettings, Settings
 from oracle_sync.config.syncs import PLAIN, Sync
 from oracle_sync.errors import SettingError
 from oracle_sync.oracle.client import OracleClient
@@ -18,6 +18,13 @@ from oracle_sync.orchestration.resources.fields import given_value, setting_fiel
 
 def _field(name: str) -> Any:
     return setting_field(OracleSettings, name)
+
+
+def _clash(given: set[str], sync: Sync) -> bool:
+    """Return whether settings given in code could go to another pod than they were meant for."""
+    own = {name.removesuffix("_FILE") for name in sync.own}
+    pod = {"ORACLE_BASE_URL", *CREDENTIALS}
+    return bool(given & own or (own & pod and given))
 
 
 class OracleResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -57,7 +64,7 @@ class OracleResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             for name in settings_of(OracleSettings)
             if (value := getattr(self, name)) is not None
         }
-        if given and sync.own:
+        if _clash({settings_of(OracleSettings)[name].name for name in given}, sync):
             raise SettingError(
                 f"The resource oracle was given {', '.join(sorted(given))} in code, and the sync "
                 f"{sync.name} has settings of its own.",
