@@ -14,7 +14,8 @@ from oracle_sync.errors import SettingError, shorten
 KEY_TYPES = ("bigint", "numeric", "text", "varchar")
 """The types that a key's column can have."""
 
-_PATH = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
+# Dagster takes tags of up to 63 characters.
+_PATH = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 _ATTRIBUTE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,199}")
 # PostgreSQL cuts names at 63 bytes; `removed_` stands before it. Two underscores part the key of
 # an asset in the name of its step.

@@ -16,7 +16,15 @@ from oracle_sync.oracle.client import OracleClient
 from oracle_sync.orchestration import checks
 from oracle_sync.orchestration.failures import failing_in_words, in_words
 from oracle_sync.orchestration.metadata import PREVIEW_ROWS, column_schema, run_metadata
-from oracle_sync.orchestration.names import FRAMES, GROUP, op_name, source_key, table_key
+from oracle_sync.orchestration.names import (
+    FRAMES,
+    POOL,
+    asset_tags,
+    group_name,
+    op_name,
+    source_key,
+    table_key,
+)
 from oracle_sync.orchestration.progress import sparing
 from oracle_sync.orchestration.resources import DbResource, OracleResource
 from oracle_sync.orchestration.run_config import SyncConfig, sync_name_of
@@ -35,11 +43,12 @@ def build_source_spec(sync: Sync = PLAIN) -> dg.AssetSpec:
     """Return the external asset that stands for the collection, such as `oracle_opportunities`."""
     return dg.AssetSpec(
         source_key(sync),
-        group_name=GROUP,
+        group_name=group_name(sync),
         kinds={"oracle"},
+        tags=asset_tags(sync),
         description=(
-            f"The collection {sync.collection.path} of the Oracle Fusion Cloud pod, as the finder "
-            "of ORACLE_FINDER shows it. It lies outside Dagster."
+            f"The collection {sync.collection.path} of the Oracle Fusion Cloud pod, as sync "
+            f"{sync.name} sees it. It lies outside Dagster."
         ),
     )
 
@@ -58,7 +67,7 @@ def build_table_asset(sync: Sync = PLAIN, report: Report | None = None) -> dg.As
         specs=[_table_spec(sync)],
         check_specs=checks.specs(key),
         can_subset=True,
-        pool=f"{GROUP}_{op_name(sync)}",
+        pool=f"{POOL}_{op_name(sync)}",
     )
     def table(
         context: dg.AssetExecutionContext,
@@ -94,13 +103,14 @@ def _table_spec(sync: Sync) -> dg.AssetSpec:
     return dg.AssetSpec(
         table_key(sync),
         deps=[source_key(sync)],
-        group_name=GROUP,
+        group_name=group_name(sync),
         kinds={"postgres", "python"},
         owners=["team:data-engineering"],
-        tags={"source": "oracle_fusion"},
+        tags=asset_tags(sync) | {"source": "oracle_fusion"},
         metadata={"dagster/column_schema": column_schema(collection)},
         description=(
-            f"The collection {collection.path} of Oracle Fusion as a table, kept equal to it.\n\n"
+            f"The collection {collection.path} of Oracle Fusion as the table `{sync.table_name}`, "
+            f"kept equal to it by sync {sync.name}.\n\n"
             "Each run continues from the offset in `sync_state`. The rows of a page and the offset "
             "after them are one transaction, and each page must join the one before."
         ),

@@ -16,7 +16,10 @@ def build_sync_job(sync: Sync = PLAIN) -> Any:  # Dagster does not export its ty
     return dg.define_asset_job(
         job_name(sync),
         selection=[table_key(sync)],
-        description="Brings the table up to date with Oracle, from the stored offset on.",
+        description=(
+            f"Brings the table {sync.table_name} up to date with Oracle's {sync.collection.path}, "
+            "from the stored offset on."
+        ),
     )
 
 
@@ -27,8 +30,9 @@ def build_nightly(sync: Sync = PLAIN) -> dg.ScheduleDefinition:
         job=build_sync_job(sync),
         cron_schedule="30 2 * * *",
         description=(
-            "Walks the whole collection: the net below the incremental runs, which do not see a "
-            "row that was changed, or two changes that leave the number of rows as it was."
+            f"Walks all of {sync.collection.path} for {sync.table_name}: the net below the "
+            "incremental runs, which do not see a row that was changed, or two changes that leave "
+            "the number of rows as it was."
         ),
         run_config=run_config(sync, {"full_refresh": True}),
         tags=run_tags(sync.name, "nightly full refresh"),

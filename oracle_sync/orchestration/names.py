@@ -4,7 +4,8 @@ import dagster as dg
 
 from oracle_sync.config.syncs import Sync
 
-GROUP = "oracle_sync"
+POOL = "oracle_sync"
+"""What the names of the pools begin with that hold one run of each table."""
 
 FRAMES = "frames"
 """Key of the IO manager through which other assets read the table as a data frame."""
@@ -17,7 +18,25 @@ def table_key(sync: Sync) -> dg.AssetKey:
 
 def source_key(sync: Sync) -> dg.AssetKey:
     """Return the key of the asset that stands for the collection in Oracle."""
-    return dg.AssetKey(sync.path(f"oracle_{sync.collection.path}"))
+    return dg.AssetKey(sync.path(f"oracle_{sync.collection.name}"))
+
+
+def overview_key(sync: Sync) -> dg.AssetKey:
+    """Return the key of the asset that shows how the table grew."""
+    return dg.AssetKey(sync.path("sync_overview"))
+
+
+def group_name(sync: Sync) -> str:
+    """Return the group of the sync's assets: each sync is a box of its own in the lineage."""
+    return sync.schema or "oracle_sync"
+
+
+def asset_tags(sync: Sync) -> dict[str, str]:
+    """Return the tags by which the assets of one sync, or of one collection, can be selected."""
+    return {
+        "oracle_sync/sync_name": sync.name,
+        "oracle_sync/collection": sync.collection.path,
+    }
 
 
 def op_name(sync: Sync) -> str:
@@ -30,12 +49,12 @@ def op_name(sync: Sync) -> str:
 
 def job_name(sync: Sync) -> str:
     """Return the name of the job that writes the table."""
-    return sync.label(f"sync_{sync.collection.path}")
+    return sync.label(f"sync_{sync.collection.name}")
 
 
 def sensor_name(sync: Sync) -> str:
     """Return the name of the sensor that looks for new rows."""
-    return sync.label(f"new_{sync.collection.path}")
+    return sync.label(f"new_{sync.collection.name}")
 
 
 def schedule_name(sync: Sync) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from oracle_sync.config.syncs import PLAIN, Sync
-from oracle_sync.orchestration.names import GROUP, table_key
+from oracle_sync.orchestration.names import asset_tags, group_name, overview_key, table_key
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,20 +26,22 @@ def build_overview(sync: Sync = PLAIN) -> dg.AssetsDefinition:
     """Return the asset `sync_overview` of a sync."""
 
     @dg.asset(
-        key=sync.path("sync_overview"),
+        key=overview_key(sync),
         ins={"table": dg.AssetIn(table_key(sync), metadata={"columns": ["synced_at"]})},
-        group_name=GROUP,
+        group_name=group_name(sync),
         kinds={"pandas"},
+        tags=asset_tags(sync),
+        description=(
+            f"How the rows of `{sync.table_name}` grew over time, and how fast each run of sync "
+            f"{sync.name} was, drawn with pandas.\n\nAn example of an asset downstream of the "
+            "table, which it reads as a data frame."
+        ),
         owners=["team:data-engineering"],
         # Needs Dagster's automation sensor to be on; each run reads the whole table.
         automation_condition=dg.AutomationCondition.on_cron("0 * * * *"),
     )
     # Any, and not pd.DataFrame: naming that type would import pandas with the definitions.
     def sync_overview(context: dg.AssetExecutionContext, table: Any) -> dg.MaterializeResult[Any]:
-        """Rows over time and throughput of each run, drawn with pandas.
-
-        An example of an asset downstream of the table, which it reads as a data frame.
-        """
         rows: pd.DataFrame = table
         runs = _runs(context.instance, table_key(sync))
         return dg.MaterializeResult(

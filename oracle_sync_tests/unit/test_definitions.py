@@ -267,6 +267,60 @@ def test_two_syncs_of_one_name_are_refused() -> None:
         build_defs(syncs=[Sync("emea"), Sync("emea", collection="accounts")])
 
 
+@pytest.fixture(scope="module")
+def three() -> dg.Definitions:
+    return build_defs(
+        syncs=[Sync(), Sync("emea"), Sync("team", collection="resourceUsers", table="sellers")]
+    )
+
+
+def test_each_sync_is_a_group_of_its_own_in_the_lineage(three: dg.Definitions) -> None:
+    groups: dict[str | None, set[str]] = {}
+    for spec in three.resolve_all_asset_specs():
+        groups.setdefault(spec.group_name, set()).add(spec.key.to_user_string())
+
+    assert groups == {
+        "oracle_sync": {"oracle_opportunities", "minimal_opportunities", "sync_overview"},
+        "emea": {"emea/oracle_opportunities", "emea/minimal_opportunities", "emea/sync_overview"},
+        "team": {"team/oracle_resource_users", "team/sellers", "team/sync_overview"},
+    }
+    dg.Definitions.validate_loadable(three)
+
+
+def test_assets_of_one_sync_or_of_one_collection_can_be_selected(three: dg.Definitions) -> None:
+    graph = three.resolve_asset_graph()
+
+    def selected(tag: str, value: str) -> set[str]:
+        selection = dg.AssetSelection.tag(tag, value).resolve(graph)
+        return {key.to_user_string() for key in selection}
+
+    of_emea = {"emea/minimal_opportunities", "emea/sync_overview"}
+    assert of_emea <= selected("oracle_sync/sync_name", "emea")
+    assert not selected("oracle_sync/sync_name", "emea") & {"minimal_opportunities", "team/sellers"}
+    assert "team/sellers" in selected("oracle_sync/collection", "resourceUsers")
+
+
+def test_every_description_says_whose_sync_or_table_it_is_about(three: dg.Definitions) -> None:
+    repository = three.get_repository_def()
+    names = {"oracle_opportunities": "minimal_opportunities", "team": "team.sellers"}
+    names["emea"] = "emea.minimal_opportunities"
+    for spec in three.resolve_all_asset_specs():
+        sync = spec.tags["oracle_sync/sync_name"]
+        described = spec.description or ""
+        assert f"sync {sync}" in described
+        assert names[sync] in described or "oracle_" in spec.key.path[-1]
+
+    made = {
+        *((sensor.name, sensor.description) for sensor in repository.sensor_defs),
+        *((schedule.name, schedule.description) for schedule in repository.schedule_defs),
+        *((job.name, job.description) for job in repository.get_all_jobs()),
+    }
+    for suffix, table in (("_emea", "emea.minimal_opportunities"), ("_team", "team.sellers")):
+        of_one = [description for name, description in made if name.endswith(suffix)]
+        assert len(of_one) == 3
+        assert all(table in (description or "") for description in of_one)
+
+
 # -- what the Launchpad shows ----------------------------------------------------------------------
 
 
