@@ -54,7 +54,7 @@ class Collection:
         return snake_case(self.path)
 
     @property
-    def fields(self) -> str:
+    def default_fields(self) -> str:
         """Return what is read where ORACLE_FIELDS does not say: the columns, else everything."""
         if not self.columns:
             return "*"

@@ -93,7 +93,7 @@ class OracleSettings:
         "ORACLE_FIELDS",
         "fields, separated by commas; *_c: all custom ones, *: all. The default of other "
         "collections is their key and number",
-        default=OPPORTUNITIES.fields,
+        default=OPPORTUNITIES.default_fields,
     )
     order_by: str = setting(
         "ORACLE_ORDER_BY",

@@ -261,6 +261,6 @@ def _suited(collection: Collection) -> dict[str, str]:
     return {
         "ORACLE_FINDER": collection.finder,
         "ORACLE_QUERY": collection.query,
-        "ORACLE_FIELDS": collection.fields,
+        "ORACLE_FIELDS": collection.default_fields,
         "ORACLE_ORDER_BY": collection.order_by,
     }

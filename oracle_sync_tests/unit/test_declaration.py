@@ -44,7 +44,7 @@ def test_opportunities_keep_the_table_the_columns_and_the_recipe_of_the_script()
     columns = [(column.name, column.type) for column in (collection.key, *collection.columns)]
     assert columns == [("opportunity_id", "varchar"), ("opportunity_number", "varchar")]
     assert collection.finder == "MyOpportunitiesFinder;RecordSet='ALLOPTIES'"
-    assert (collection.fields, collection.order_by) == ("OptyId,OptyNumber", "OptyId:asc")
+    assert (collection.default_fields, collection.order_by) == ("OptyId,OptyNumber", "OptyId:asc")
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_any_other_collection_needs_only_its_key(
 
     assert (collection.path, collection.table) == (path, path)
     assert (collection.key.name, collection.key.type) == (name, type_name)
-    assert collection.fields == "*"
+    assert collection.default_fields == "*"
 
 
 def test_the_table_and_the_type_of_the_key_can_be_chosen() -> None:
@@ -128,7 +128,7 @@ def test_a_sync_reads_what_suits_its_collection_whatever_the_environment_wants_o
     collection = COLLECTIONS[path]
     read = (oracle.finder, oracle.query, oracle.fields, oracle.order_by)
     theirs = ("TheirFinder", "Theirs=1", "OptyId,Theirs_c", "Theirs:desc")
-    suited = (collection.finder, collection.query, collection.fields, collection.order_by)
+    suited = (collection.finder, collection.query, collection.default_fields, collection.order_by)
     assert read == (theirs if path == "opportunities" else suited)
     assert oracle.timeout == 33
     own = Sync("mine", {"ORACLE_FINDER": "F", "ORACLE_ORDER_BY": "X:asc"}, path).settings().oracle
