@@ -19,6 +19,7 @@ from oracle_sync.config.settings import load
 from oracle_sync.errors import SettingError, shorten
 from oracle_sync.operations.address import demand_free, shown
 from oracle_sync.orchestration.instance import dagster_home, dagster_url
+from oracle_sync.postgres.dagster_tables import demand_usable
 
 if TYPE_CHECKING:
     import psutil
@@ -46,8 +47,8 @@ def serve_ui(host: str, port: int, say: Callable[[str], object]) -> int:
     demand_free(host, port)
     demand_agreement()
     settings = load()
-    # Dagster's processes would otherwise all try to make it at once; and this process keeps the
-    # embedded server up until they have ended.
+    # This process keeps the embedded server up until Dagster's have ended.
+    demand_usable(settings)
     dagster_url(settings)
     workspace = dagster_home(settings) / "workspace.yaml"
     if not workspace.is_file():

@@ -14,7 +14,7 @@ from oracle_sync import __version__
 from oracle_sync.cli.check import check
 from oracle_sync.cli.data import export, metrics
 from oracle_sync.cli.endings import Group
-from oracle_sync.cli.moves import forget, replay, reset, rewind
+from oracle_sync.cli.moves import forget, prepare, replay, reset, rewind
 from oracle_sync.cli.options import sync_name_option
 from oracle_sync.cli.servers import demo, dev, sandbox
 from oracle_sync.cli.state import history, status
@@ -79,7 +79,7 @@ def sync(
 
 
 for command in (
-    *(status, history, reset, rewind, replay, forget),
+    *(status, history, reset, rewind, replay, forget, prepare),
     *(check, export, metrics, dev, sandbox, demo),
 ):
     cli.add_command(command)

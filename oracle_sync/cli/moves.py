@@ -5,6 +5,17 @@ from __future__ import annotations
 import click
 
 from oracle_sync.cli.options import existing, sync_name_option
+from oracle_sync.config.syncs import declared
+
+
+@click.command()
+def prepare() -> None:
+    """Make the tables of each sync, or migrate them, for a role that may not."""
+    from oracle_sync.postgres.database import database_of
+
+    for sync in declared():
+        database_of(sync).prepare()
+        click.echo(f"The tables of '{sync.name}' are there, as this version needs them.")
 
 
 @click.command()

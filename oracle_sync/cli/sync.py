@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
+import io
 import socket
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, redirect_stderr
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,7 @@ class Launch:
         """
         settings = self.sync.settings()
         settings.oracle.checked()
-        _demand_reachable(settings)
+        _demand_databases(settings)
         click.echo(f"Starting sync of {self.sync.collection.table} as a Dagster run ...")
         # Importing Dagster makes millions of objects that stay; looking through them for garbage
         # again and again takes a fifth of the start.
@@ -75,6 +76,7 @@ class Launch:
         from dagster import DagsterExecutionInterruptedError
 
         from oracle_sync.definitions import build_defs
+        from oracle_sync.orchestration.failures import in_words
         from oracle_sync.orchestration.launcher import HOST_TAG
         from oracle_sync.orchestration.names import job_name, run_tags
         from oracle_sync.orchestration.run_config import run_config
@@ -94,14 +96,18 @@ class Launch:
         # The run's log goes to Dagster's storage; on this terminal we speak ourselves.
         quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
         try:
-            return job.execute_in_process(
-                run_config=run_config(self.sync, given) | quiet,
-                instance=home,
-                raise_on_error=False,
-                tags=tags,
-            )
+            # Dagster writes there, again and again, that its database is away; the error says so.
+            with redirect_stderr(io.StringIO()):
+                return job.execute_in_process(
+                    run_config=run_config(self.sync, given) | quiet,
+                    instance=home,
+                    raise_on_error=False,
+                    tags=tags,
+                )
         except DagsterExecutionInterruptedError:
             return None
+        except Exception as error:
+            raise in_words(error, "The run") from error
 
 
 def _conclude(result: Any, summary: Summary | None) -> int:
@@ -132,17 +138,19 @@ def _conclude(result: Any, summary: Summary | None) -> int:
     return 1 if summary.removal_held else 0
 
 
-def _demand_reachable(settings: Settings) -> None:
-    """Fail on an unreachable database before Dagster does, and in fewer words.
+def _demand_databases(settings: Settings) -> None:
+    """Fail on a database that can't be used before Dagster does, and in fewer words.
 
     Raises:
-        StoreError: if it can't be reached.
+        StoreError: if it can't be reached, or Dagster could not keep the run there.
     """
     from oracle_sync.postgres.connection import connect
+    from oracle_sync.postgres.dagster_tables import demand_usable
     from oracle_sync.postgres.database import url_of
 
-    for url in {url_of(settings), settings.dagster_database_url or url_of(settings)}:
-        connect(url).close()
+    if settings.dagster_database_url:
+        connect(url_of(settings)).close()
+    demand_usable(settings)
 
 
 def _was_interrupted(result: Any) -> bool:

@@ -15,7 +15,7 @@ from oracle_sync.engine.source import Page, PageRequest
 from oracle_sync.errors import NothingSynced, SyncError
 from oracle_sync.oracle.client import OracleClient
 from oracle_sync.postgres import dagster_tables, embedded
-from oracle_sync.postgres.database import Database, database_of, url_of
+from oracle_sync.postgres.database import Database, database_of
 
 
 @dataclass(frozen=True)
@@ -170,17 +170,12 @@ def _tables(database: Database) -> str:
 
 def _storage(settings: Settings) -> Step:
     """Try whether Dagster can keep its runs, in the database of the sync or apart."""
-    apart = settings.dagster_database_url
-    where = "DAGSTER_DATABASE_URL" if apart else "DATABASE_URL"
     try:
-        if apart:
-            dagster_tables.demand_usable(apart, "")
-        else:
-            dagster_tables.demand_usable(url_of(settings), dagster_tables.SCHEMA)
+        dagster_tables.demand_usable(settings)
     except SyncError as error:
-        advice = error.advice.replace("DATABASE_URL", where)
-        return Step("Dagster", False, f"{where}: {error}", advice)
-    return Step("Dagster", True, f"{where}; its runs can be kept there")
+        return _failed("Dagster", error)
+    apart = "DAGSTER_DATABASE_URL; " if settings.dagster_database_url else ""
+    return Step("Dagster", True, f"{apart}its runs can be kept")
 
 
 def _way(settings: Settings) -> str:

@@ -5,8 +5,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
+import psycopg2
 
-from oracle_sync.errors import SyncError, clean, unexpected
+from oracle_sync.errors import SyncError, Unexpected, clean, unexpected
+from oracle_sync.postgres.connection import translated
 
 ERROR = "error"
 """The metadata entry of a failed step that holds the error as data, for programs."""
@@ -35,7 +37,21 @@ def in_words(error: Exception, doing: str) -> SyncError:
         error: the exception, as it was caught.
         doing: what failed, as the beginning of a sentence: "The run".
     """
-    return error if isinstance(error, SyncError) else unexpected(error, doing)
+    if isinstance(error, SyncError):
+        return error
+    cause = _of_the_database(error)
+    if cause is None:
+        return unexpected(error, doing)
+    failure = translated(cause, "keeping the run in Dagster")
+    failure.kept = Unexpected.kept
+    return failure
+
+
+def _of_the_database(error: BaseException | None) -> psycopg2.Error | None:
+    """Return what psycopg2 said, where SQLAlchemy and Dagster have wrapped it."""
+    while error is not None and not isinstance(error, psycopg2.Error):
+        error = getattr(error, "orig", None) or error.__cause__
+    return error
 
 
 @contextmanager

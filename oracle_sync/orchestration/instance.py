@@ -98,7 +98,10 @@ def _copied(folder: Path, home: Path) -> Path:
     try:
         home.mkdir(parents=True, exist_ok=True)
         for name in ("dagster.yaml", "workspace.yaml"):
-            shutil.copyfile(folder / name, home / name)
+            # Whole at each moment, for another process that starts now.
+            part = home / f".{name}.{os.getpid()}"
+            shutil.copyfile(folder / name, part)
+            part.replace(home / name)
     except OSError as error:
         raise SettingError(
             f"{shorten(str(error.filename2 or error.filename))} can't be used: {error.strerror}.",

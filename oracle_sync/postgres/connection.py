@@ -1,8 +1,4 @@
-"""One way to connect to PostgreSQL, and one reading of what went wrong there.
-
-Belongs here: connecting, session settings, psycopg2's errors turned into ours. Does not belong
-here: tables and statements.
-"""
+"""One way to connect to PostgreSQL, and one reading of what went wrong there."""
 
 from __future__ import annotations
 
@@ -153,8 +149,16 @@ def make_schema(connection: Connection, schema: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT FROM pg_namespace WHERE nspname = %s", (schema,))
         if cursor.fetchone() is None:
-            # IF NOT EXISTS alone would need the right to create schemas at each start.
-            cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+            # IF NOT EXISTS alone would need the right to create schemas at each start, and fail
+            # where two processes make it at the same moment.
+            cursor.execute(
+                f"""
+                DO $$ BEGIN
+                    PERFORM pg_advisory_xact_lock(hashtextextended('oracle_sync schemas', 0));
+                    CREATE SCHEMA IF NOT EXISTS {schema};
+                END $$
+                """
+            )
 
 
 @contextmanager
@@ -190,7 +194,7 @@ def translated(error: psycopg2.Error, doing: str) -> StoreError:
     what = f"PostgreSQL failed while {doing}: {words or type(error).__name__}."
     refused = bool(code) and not (passing(error) and code != "25006")
     kind = StoreRefused if refused else StoreUnavailable
-    return kind(what.replace("..", "."), advice)
+    return kind(what.replace("..", ".").replace("?.", "?"), advice)
 
 
 def one(

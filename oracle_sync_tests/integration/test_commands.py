@@ -93,6 +93,22 @@ def test_in_a_database_without_tables_a_command_says_so_and_makes_none(
     assert os.listdir(tmp_path) == ["oracle_sync.toml"]
 
 
+@pytest.mark.parametrize("sync", [DEFAULT_SYNC_NAME, "emea"])
+def test_prepare_makes_the_tables_that_the_other_commands_look_for(
+    command: Command,
+    tmp_path: Path,
+    empty_database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    sync: str,
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", empty_database_url)
+    declare(tmp_path, sync)
+    for _ in range(2):
+        assert f"The tables of '{sync}' are there" in command("prepare").output
+    assert ("minimal_opportunities",) in made(empty_database_url)
+    assert "No sync state found" in command("status").output
+
+
 def declare(folder: Path, sync: str) -> None:
     """Declare a sync, which has its name's schema unless it is the plain one."""
     (folder / "oracle_sync.toml").write_text(f"[syncs.{sync}]\n")

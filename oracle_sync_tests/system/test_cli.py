@@ -5,98 +5,24 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from oracle_sync.config.settings import DEFAULT_SYNC_NAME, SETTINGS
-from oracle_sync_tests.support import PROJECT
+from oracle_sync.config.settings import DEFAULT_SYNC_NAME
 from oracle_sync_tests.support.dev import environment
 from oracle_sync_tests.support.faulty_pod import FaultyPod as Pod
 from oracle_sync_tests.support.faulty_pod import FaultyServer as SandboxServer
-from oracle_sync_tests.support.harness import rows, run, state, table
-from oracle_sync_tests.support.web import client
-
-PASSWORD = "S3cr3t-passw0rd"
-PATIENCE = 90.0
-"""Seconds for one process; the machine may be busy."""
-
-
-@dataclass
-class Ended:
-    """What a process left: exit status and words."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def words(self) -> str:
-        return self.out + self.err
-
-
-@dataclass
-class Terminal:
-    """A folder like the project's, and the environment that commands are run in."""
-
-    folder: Path
-    environ: dict[str, str]
-    database_url: str
-    running: list[subprocess.Popen[str]] = field(default_factory=list)
-
-    def start(
-        self, *arguments: str, program: Sequence[str] = ("-m", "oracle_sync"), **changes: str
-    ) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, *program, *arguments],
-            cwd=self.folder,
-            env=self.environ | changes,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            start_new_session=True,
-        )
-        self.running.append(process)
-        return process
-
-    def finish(self, process: subprocess.Popen[str]) -> Ended:
-        out, err = process.communicate(timeout=PATIENCE)
-        ended = Ended(process.returncode, out, err)
-        assert "Traceback" not in ended.words, ended.words
-        assert PASSWORD not in ended.words
-        return ended
-
-    def run(self, *arguments: str, **changes: str) -> Ended:
-        return self.finish(self.start(*arguments, **changes))
-
-    def fails(self, *arguments: str, **changes: str) -> str:
-        """Run what must fail: one line of cause, one of advice, status 1. Gives both lines."""
-        ended = self.run(*arguments, **changes)
-        assert ended.status == 1, ended.words
-        lines = ended.err.strip().splitlines()
-        assert len(lines) == 2, ended.err
-        assert lines[0].startswith("Failed: ")
-        assert lines[1].startswith("What to do: ")
-        return ended.err
-
-    def offset(self) -> int:
-        return int(state(self.database_url, "current_offset", DEFAULT_SYNC_NAME)[0])
-
-    def fill(self, server: SandboxServer, count: int) -> None:
-        """Let a sync of ours commit `count` rows, so that there is something to keep."""
-        with SandboxServer(Pod(rows=count)) as first:
-            run(self.database_url, client(first), DEFAULT_SYNC_NAME)
-        assert table(self.database_url).items() <= server.pod.snapshot().items()
+from oracle_sync_tests.support.harness import rows, table
+from oracle_sync_tests.support.processes import PATIENCE
+from oracle_sync_tests.support.terminal import PASSWORD, Terminal, opened
 
 
 @pytest.fixture
@@ -107,31 +33,8 @@ def server() -> Iterator[SandboxServer]:
 
 @pytest.fixture
 def terminal(tmp_path: Path, database_url: str, server: SandboxServer) -> Iterator[Terminal]:
-    folder = tmp_path / "project"
-    folder.mkdir()
-    for name in ("dagster.yaml", "workspace.yaml"):
-        shutil.copyfile(PROJECT / name, folder / name)
-    ours = {setting.name for setting in SETTINGS}
-    ours |= {f"{name}_FILE" for name in ours} | {"DAGSTER_HOME"}
-    environ = {name: text for name, text in os.environ.items() if name not in ours}
-    environ |= {
-        "ORACLE_BASE_URL": server.url,
-        "ORACLE_USER": "ann",
-        "ORACLE_PASSWORD": PASSWORD,
-        "ORACLE_RETRY_SECONDS": "1",
-        "ORACLE_TIMEOUT": "10",
-        "DATABASE_URL": database_url,
-        "ORACLE_SYNC_HOME": str(tmp_path / "home"),
-        "PYTHONPATH": str(PROJECT),
-        "PYTHONUTF8": "1",
-        "NO_COLOR": "1",
-    }
-    made = Terminal(folder, environ, database_url)
-    yield made
-    for process in made.running:
-        if process.poll() is None:
-            process.kill()
-        process.communicate(timeout=PATIENCE)
+    with opened(tmp_path, database_url, server) as terminal:
+        yield terminal
 
 
 def until(true: Callable[[], Any], seconds: float = 60.0) -> None:

