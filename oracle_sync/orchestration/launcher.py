@@ -1,7 +1,6 @@
 """Dagster's own run launcher, which also tells the daemon of runs that ended without a word.
 
-Belongs here: that one question. Does not belong here: what becomes of such a run, which
-`run_monitoring` and `run_retries` in `dagster.yaml` say.
+What becomes of such a run, `run_monitoring` and `run_retries` in `dagster.yaml` say.
 """
 
 from __future__ import annotations

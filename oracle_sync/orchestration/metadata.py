@@ -8,7 +8,7 @@ from oracle_sync.config.collection import Collection
 from oracle_sync.engine.run import Summary
 from oracle_sync.errors import clean
 from oracle_sync.oracle.client import OracleClient
-from oracle_sync.orchestration.foreign_text import as_table
+from oracle_sync.orchestration.foreign_text import as_markdown, as_table
 from oracle_sync.postgres.status import Details, Status
 
 PREVIEW_ROWS = 5
@@ -20,7 +20,7 @@ def column_schema(collection: Collection) -> dg.TableSchema:
         [
             dg.TableColumn("id", "integer", "key of the row in this table"),
             *(
-                dg.TableColumn(column.name, column.type, column.description)
+                dg.TableColumn(column.name, column.type, as_markdown(column.description))
                 for column in (collection.key, *collection.columns)
             ),
             dg.TableColumn("synced_at", "timestamp", "when the row last changed here, in UTC"),

@@ -98,7 +98,7 @@ def standings(
         )
         SELECT {query("state_columns")},
             CASE WHEN source_total IS NOT NULL
-                THEN greatest(0, source_total - coalesce(current_offset, 0)) END AS lag,
+                THEN greatest(0, source_total - greatest(current_offset, 0)) END AS lag,
             extract(epoch FROM now() - last_success_at)::float8 AS seconds_since_success,
             coalesce(removed, 0) AS removed, coalesce(rejected, 0) AS rejected,
             {query("lock_key")} IN (SELECT key FROM locks) AS running

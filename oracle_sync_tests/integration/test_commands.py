@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from click.testing import CliRunner, Result
@@ -234,3 +235,82 @@ def test_check_tries_the_storage_of_dagster_where_that_is_apart(
     assert step(said, "Dagster").startswith("FAIL")
     assert "DAGSTER_DATABASE_URL" in said
     assert "S3cr3t" not in said
+
+
+# -- a database that may only be read --------------------------------------------------------------
+
+
+@pytest.fixture(params=["role", "database"])
+def readable(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, synced: str
+) -> Iterator[str]:
+    """Let the settings lead to what may only be read, and return what is said of a write there."""
+    name = rows(synced, "SELECT current_database()")[0][0]
+    if request.param == "database":
+        rows(synced, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        yield "read-only transaction"
+        return
+    role = f"reader_{name}"
+    rows(synced, f"CREATE ROLE {role} LOGIN; GRANT pg_read_all_data TO {role}")
+    monkeypatch.setenv("DATABASE_URL", urlunsplit(urlsplit(synced)._replace(netloc=f"{role}:@")))
+    yield "permission denied"
+    rows(synced, f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+@pytest.mark.parametrize("words", [("status",), ("history",), ("export", "out.csv")], ids=str)
+def test_who_may_only_read_can_look(
+    command: Command, readable: str, words: tuple[str, ...]
+) -> None:
+    assert command(*words).stderr == ""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("reset",),
+        ("rewind", "3", "--reason", "x"),
+        ("replay",),
+        ("forget", DEFAULT_SYNC_NAME),
+    ],
+    ids=str,
+)
+def test_who_may_only_read_has_a_change_refused_in_two_lines(
+    command: Command, readable: str, words: tuple[str, ...]
+) -> None:
+    cause, advice = command(*words, status=1).stderr.splitlines()
+    assert readable in cause
+    assert "unexpectedly" not in cause
+    assert advice.startswith("What to do: ")
+
+
+def test_check_fails_for_who_may_only_read(command: Command, pod: Pod, readable: str) -> None:
+    said = command("check", status=1).output
+    assert step(said, "writing").startswith("FAIL")
+    assert readable in step(said, "writing")
+    assert step(said, "Dagster").startswith("FAIL")
+    assert readable in step(said, "Dagster")
+
+
+# -- an offset that somebody has spoilt ------------------------------------------------------------
+
+
+NEGATIVE = "UPDATE sync_state SET current_offset = -5"
+
+
+@pytest.mark.parametrize("words", [("reset",), ("rewind", "0", "--reason", "it was spoilt")])
+def test_a_negative_offset_can_be_reset(
+    command: Command, synced: str, words: tuple[str, ...]
+) -> None:
+    rows(synced, NEGATIVE)
+    assert "Offset: 0\n" in command("status").output
+    assert "offset 0 -> 0" in command(*words).output
+    assert rows(synced, "SELECT current_offset, total_synced FROM sync_state") == [(0, 0)]
+    assert "0 -> 0" in command("history").output
+
+
+def test_a_sync_begins_again_at_0_where_the_offset_is_negative(synced: str) -> None:
+    rows(synced, NEGATIVE)
+    summary = run(synced, ListSource(14), DEFAULT_SYNC_NAME, batch_size=5)
+    assert (summary.offset_before, summary.inserted, summary.unchanged) == (0, 2, 12)
+    assert summary.refreshes == 0
+    assert rows(synced, "SELECT current_offset FROM sync_state") == [(14,)]

@@ -18,6 +18,7 @@ from oracle_sync.config.syncs import Sync
 from oracle_sync.definitions import build_defs
 from oracle_sync.errors import SettingError
 from oracle_sync.orchestration import assets
+from oracle_sync.orchestration.foreign_text import as_markdown
 from oracle_sync.orchestration.resources import DbResource, OracleResource
 from oracle_sync_tests.support import PROJECT
 
@@ -234,7 +235,10 @@ def test_syncs_can_be_handed_over_and_each_has_objects_of_its_own(
         key=Column("PartyId", "party_id", "bigint", "PartyId in Oracle, unique"),
         columns=(
             Column("PartyNumber", "party_number", description="PartyNumber in Oracle"),
-            Column("OrganizationName", "organization_name", description="name of the account"),
+            Column(
+                *("OrganizationName", "organization_name", "varchar"),
+                "name of the [account](https://evil.example)",
+            ),
         ),
         table="accounts",
         removed_table="removed_accounts",
@@ -253,6 +257,9 @@ def test_syncs_can_be_handed_over_and_each_has_objects_of_its_own(
         ("party_number", "varchar"),
         ("organization_name", "varchar"),
     ]
+    # A title in Oracle, say; Dagster reads it as Markdown.
+    assert columns[3].description == as_markdown("name of the [account](https://evil.example)")
+    assert "](" not in columns[3].description
     repository = defs.get_repository_def()
     jobs = {job.name for job in repository.get_all_jobs()}
     assert {"sync_opportunities_emea", "sync_accounts_crm"} < jobs

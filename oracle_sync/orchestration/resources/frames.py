@@ -1,6 +1,6 @@
 """The IO manager by which an asset takes the table as a pandas data frame.
 
-Belongs here: reading rows for people. Does not belong here: the sync, which knows no pandas.
+The sync itself knows no pandas.
 """
 
 from collections.abc import Sequence

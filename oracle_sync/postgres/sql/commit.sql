@@ -14,7 +14,7 @@ WITH state AS (
         total_synced = coalesce(total_synced, 0) + %(received)s,
         last_sync_at = timezone('UTC', now()), doubt = coalesce(%(shift)s, doubt)
     WHERE sync_name = %(sync)s AND epoch = %(epoch)s
-      AND coalesce(current_offset, 0) = %(before)s
+      AND greatest(current_offset, 0) = %(before)s
     RETURNING 1
 ),
 page AS (

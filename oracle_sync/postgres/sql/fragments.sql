@@ -1,5 +1,6 @@
 -- name: state_columns
-sync_name, coalesce(current_offset, 0) AS "offset", coalesce(total_synced, 0) AS total_synced,
+-- An offset that is null, as the script may leave it, or that somebody made negative, is 0.
+sync_name, greatest(current_offset, 0) AS "offset", coalesce(total_synced, 0) AS total_synced,
 last_sync_at, coalesce(is_complete, 0) <> 0 AS complete, anchor, epoch, walk, refreshing, doubt,
 holder, held_since, source_total, last_success_at, last_error, last_error_at, removal_held,
 removal_held_at, fields

@@ -28,7 +28,7 @@ SET current_offset = %(after)s, total_synced = %(total_synced)s, is_complete = %
         WHEN %(removal_held)s IS NOT NULL THEN coalesce(removal_held_at, now()) END,
     last_sync_at = CASE
         WHEN %(complete)s = 1 THEN timezone('UTC', now()) ELSE last_sync_at END
-WHERE sync_name = %(sync)s AND epoch = %(epoch)s AND coalesce(current_offset, 0) = %(before)s
+WHERE sync_name = %(sync)s AND epoch = %(epoch)s AND greatest(current_offset, 0) = %(before)s
 
 -- name: ask_for
 UPDATE sync_state SET fields = %(fields)s
