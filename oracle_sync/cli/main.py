@@ -13,6 +13,7 @@ import click
 from oracle_sync import __version__
 from oracle_sync.cli.check import check
 from oracle_sync.cli.data import export, metrics
+from oracle_sync.cli.describe import describe
 from oracle_sync.cli.endings import Group
 from oracle_sync.cli.moves import forget, prepare, replay, reset, rewind
 from oracle_sync.cli.options import sync_name_option
@@ -80,7 +81,7 @@ def sync(
 
 for command in (
     *(status, history, reset, rewind, replay, forget, prepare),
-    *(check, export, metrics, dev, sandbox, demo),
+    *(check, describe, export, metrics, dev, sandbox, demo),
 ):
     cli.add_command(command)
 
