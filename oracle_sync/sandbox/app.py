@@ -21,6 +21,7 @@ from oracle_sync.sandbox.pod import Pod
 from oracle_sync.sandbox.query import Query, read_framework, read_query
 from oracle_sync.sandbox.records.catalog import MAIN
 from oracle_sync.sandbox.signin import grant_token, refuse
+from oracle_sync.sandbox.start import write_start_page
 from oracle_sync.sandbox.traffic import Traffic, whole_number
 from oracle_sync.sandbox.wire import dump, error_body
 
@@ -33,10 +34,6 @@ SIGN_IN_PAGE = """<!DOCTYPE html><html><head><title>Oracle Fusion Cloud - Sign I
 </body></html>"""
 
 _ERROR_TYPE = "application/vnd.oracle.adf.error+json"
-_HOME = """<!DOCTYPE html><html lang="en"><head><title>Stand-in pod</title></head><body>
-<h1>Stand-in for an Oracle Fusion Cloud pod</h1>
-<p>All data here is invented. It serves tests and demos of oracle_sync, on this machine only.</p>
-<p><a href="/sandbox">State</a> | <a href="/sandbox/log">Last requests</a></p></body></html>"""
 
 Answer = Callable[[Request], Response]
 
@@ -59,7 +56,7 @@ class PodApp:
                 Route(f"{root}/{{name}}/{{number:path}}", self._item, methods=["GET"]),
                 Route("/oauth2/v1/token", self._token, methods=["POST"]),
                 Route("/oam/server/sign-in", _sign_in_page, methods=["GET"]),
-                Route("/", _home, methods=["GET"]),
+                Route("/", self._home, methods=["GET"]),
                 *control_routes(pod, self.traffic),
             ],
             exception_handlers={404: _not_found, 405: _not_found},
@@ -115,6 +112,9 @@ class PodApp:
         return await self._logged(
             request, "token", lambda asked: grant_token(self.pod, asked, form)
         )
+
+    async def _home(self, request: Request) -> Response:
+        return HTMLResponse(write_start_page(self.pod, str(request.base_url).rstrip("/")))
 
     async def _logged(self, request: Request, place: str, answer: Answer) -> Response:
         entry = self.traffic.record(request)
@@ -231,7 +231,3 @@ def _not_found(request: Request, error: Exception | None = None) -> Response:
 
 async def _sign_in_page(_: Request) -> Response:
     return HTMLResponse(SIGN_IN_PAGE)
-
-
-async def _home(_: Request) -> Response:
-    return HTMLResponse(_HOME)

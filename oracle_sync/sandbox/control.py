@@ -14,10 +14,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from oracle_sync.sandbox.pod import Pod
+from oracle_sync.sandbox.records.catalog import MAIN
+from oracle_sync.sandbox.rows.collection import Collection
 from oracle_sync.sandbox.traffic import Traffic
 
 MAX_ROWS = 5_000_000
 """Rows in one request: more would be a slip of the finger."""
+
+A_DAY = 86_400
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -43,28 +47,37 @@ class Control:
         )
 
     async def rows(self, request: Request) -> Response:
-        """POST and DELETE /sandbox/rows."""
+        """POST, PATCH and DELETE /sandbox/rows, or /sandbox/{collection}/rows."""
+        collection = self._collection(request)
         options = await _read_object(request)
         if request.method == "POST":
             where = options.pop("where", "end")
             after = options.pop("after", None)
             values = options.pop("values", {})
+            late = _seconds(options.pop("late", None))
             count = _count(options.pop("add", 1))
             _demand_empty(options)
-            new = self._pod.add(count, where, after, **values)
-            return JSONResponse({"added": new, "rows": len(self._pod)}, 201)
+            new = collection.add(count, where, after, late=late, **values)
+            return JSONResponse({"added": new, "rows": len(collection)}, 201)
         ids = options.pop("ids", None)
         positions = options.pop("positions", None)
         count = _count(options.pop("count", 0))
+        if request.method == "PATCH":
+            values = options.pop("values", {})
+            late = _seconds(options.pop("late", None))
+            silent = bool(options.pop("silent", False))
+            _demand_empty(options)
+            changed = collection.edit(ids, count, positions, silent=silent, late=late, **values)
+            return JSONResponse({"changed": changed, "rows": len(collection)})
         _demand_empty(options)
-        removed = self._pod.remove(ids=ids, n=count, positions=positions)
-        return JSONResponse({"removed": removed, "rows": len(self._pod)})
+        removed = collection.remove(ids=ids, n=count, positions=positions)
+        return JSONResponse({"removed": removed, "rows": len(collection)})
 
     async def row(self, request: Request) -> Response:
-        """PATCH /sandbox/rows/{id}."""
-        key = request.path_params["id"]
+        """PATCH /sandbox/rows/{id}, or /sandbox/{collection}/rows/{id}."""
+        collection, key = self._collection(request), request.path_params["id"]
         try:
-            self._pod.change(key, **await _read_object(request))
+            collection.change(key, **await _read_object(request))
         except KeyError:
             return JSONResponse({"error": f"There is no row {key}."}, 404)
         return JSONResponse({"changed": key})
@@ -73,6 +86,13 @@ class Control:
         """PATCH /sandbox/settings."""
         self._pod.configure(**await _read_object(request))
         return JSONResponse(self._pod.public())
+
+    def _collection(self, request: Request) -> Collection:
+        name = request.path_params.get("collection", MAIN)
+        if name not in self._pod.collections:
+            known = ", ".join(self._pod.collections)
+            raise ValueError(f"There is no collection {name}. There are: {known}.")
+        return self._pod.collections[name]
 
     async def log(self, _: Request) -> Response:
         """GET /sandbox/log."""
@@ -84,8 +104,10 @@ def control_routes(pod: Pod, traffic: Traffic) -> list[Route]:
     control = Control(pod, traffic)
     routes = (
         ("/sandbox", control.state, ["GET"]),
-        ("/sandbox/rows", control.rows, ["POST", "DELETE"]),
+        ("/sandbox/rows", control.rows, ["POST", "PATCH", "DELETE"]),
         ("/sandbox/rows/{id:int}", control.row, ["PATCH"]),
+        ("/sandbox/{collection}/rows", control.rows, ["POST", "PATCH", "DELETE"]),
+        ("/sandbox/{collection}/rows/{id:int}", control.row, ["PATCH"]),
         ("/sandbox/settings", control.settings, ["PATCH"]),
         ("/sandbox/log", control.log, ["GET"]),
     )
@@ -116,6 +138,14 @@ def _count(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_ROWS:
         raise ValueError(f"A count of rows is a whole number from 0 to {MAX_ROWS:,}.")
     return value
+
+
+def _seconds(value: Any) -> float | None:
+    if value is None:
+        return None
+    if type(value) in (int, float) and 0 <= value <= A_DAY:
+        return float(value)
+    raise ValueError(f"The seconds of late are a number from 0 to {A_DAY:,}.")
 
 
 def _demand_empty(options: dict[str, Any]) -> None:

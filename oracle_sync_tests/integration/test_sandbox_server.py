@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -10,7 +12,9 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from html import unescape
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 import requests
@@ -100,6 +104,10 @@ def test_the_control_api_changes_settings_and_shows_no_secret(server: SandboxSer
         ("POST", "/rows", {"add": -1}),
         ("POST", "/rows", {"add": 1, "where": "up"}),
         ("POST", "/rows", {"ad": 1}),
+        ("POST", "/rows", {"add": 1, "late": "soon"}),
+        ("POST", "/rows", {"add": 1, "late": -1}),
+        ("PATCH", "/rows", {"count": 1, "values": {"Nope": 1}}),
+        ("PATCH", "/rows", {"count": 1, "vales": {}}),
         ("DELETE", "/rows", {"ids": ["x"]}),
         ("PATCH", "/settings", {"max_limit": 0}),
         ("PATCH", "/settings", {"max_limit": "5"}),
@@ -117,8 +125,59 @@ def test_the_control_api_refuses_what_it_does_not_understand(
     assert len(server.pod) == before
 
 
-def test_the_home_page_says_that_the_data_is_invented(server: SandboxServer) -> None:
-    assert "invented" in requests.get(server.url, timeout=5).text
+def test_the_start_page_says_that_the_data_is_invented_and_lists_the_collections(
+    server: SandboxServer,
+) -> None:
+    text = requests.get(server.url, timeout=5).text
+    assert "invented" in text
+    links = [unescape(link) for link in re.findall(r"href=['\"]([^'\"]+)", text)]
+    for name, collection in server.pod.collections.items():
+        assert any(link.endswith(f"/{name}/describe") for link in links)
+        assert f">{name}</a></td><td>{len(collection)}</td>" in text
+    for link in links:
+        answer = requests.get(urljoin(server.url, link), auth=server.auth, timeout=5)
+        assert answer.status_code == 200, link
+
+
+def test_each_curl_line_of_the_start_page_does_what_it_says(server: SandboxServer) -> None:
+    text = requests.get(server.url, timeout=5).text
+    lines = [unescape(line) for line in re.findall(r"<pre>(.*?)</pre>", text)]
+    assert len(lines) == 10
+    before = {name: one.ids() for name, one in server.pod.collections.items()}
+    for line in lines:
+        words = shlex.split(line)
+        assert words[0] == "curl"
+        method = words[words.index("-X") + 1] if "-X" in words else "GET"
+        body = words[words.index("-d") + 1] if "-d" in words else None
+        [url] = [word for word in words if word.startswith("http")]
+        auth = server.auth if ":".join(server.auth) in words else None
+        answer = requests.request(method, url, data=body, auth=auth, timeout=5)
+        assert answer.ok, (line, answer.text)
+    assert len(server.pod) == len(before["opportunities"]) + 5 - 3
+    assert len(server.pod.collections["accounts"]) == len(before["accounts"]) + 2
+    assert list(server.pod.values("StatusCode").values()).count("WON") >= 3
+    assert (server.pod.latency_ms, server.pod.requests_per_second) == (300, 10)
+    assert server.pod.clock_skew_seconds == 90
+    server.pod.publish()
+    assert len(server.pod) == len(before["opportunities"]) + 5 - 3 + 1
+
+
+def test_the_rows_of_any_collection_can_be_added_changed_and_removed(
+    server: SandboxServer,
+) -> None:
+    leads = server.pod.collections["leads"]
+    key = control(server, "POST", "/leads/rows", {"add": 1}).json()["added"][0]
+    assert leads.ids()[-1] == key
+    dated = leads.value(key, "LastUpdateDate")
+    silent = {"ids": [key], "values": {"Name": "One"}, "silent": True}
+    assert control(server, "PATCH", "/leads/rows", silent).json()["changed"] == [key]
+    assert (leads.value(key, "Name"), leads.value(key, "LastUpdateDate")) == ("One", dated)
+    assert control(server, "PATCH", f"/leads/rows/{key}", {"Name": "Two"}).ok
+    assert leads.value(key, "Name") == "Two"
+    assert control(server, "DELETE", "/leads/rows", {"ids": [key]}).json()["removed"] == [key]
+    assert key not in leads.ids()
+    refused = control(server, "POST", "/lead/rows", {"add": 1})
+    assert (refused.status_code, "There is no collection lead" in refused.text) == (400, True)
 
 
 def test_stopping_takes_seconds_even_while_a_request_hangs() -> None:
