@@ -12,7 +12,8 @@ from oracle_sync.engine.bases import base_at
 from oracle_sync.engine.items import read_items
 from oracle_sync.engine.rows import Rows
 from oracle_sync.engine.source import Page, PageRequest
-from oracle_sync.errors import NothingSynced, SyncError
+from oracle_sync.errors import NothingSynced, RequestRefused, SyncError
+from oracle_sync.operations.refused_fields import named_refusal
 from oracle_sync.oracle.client import OracleClient
 from oracle_sync.postgres import dagster_tables, embedded
 from oracle_sync.postgres.database import Database, database_of
@@ -56,7 +57,7 @@ def _oracle(settings: OracleSettings, collection: Collection) -> Iterator[Step]:
     )
     for name, tried, result in steps:
         try:
-            OracleClient(tried, collection).fetch(PageRequest(0, 1))
+            _ask(name, tried, collection)
         except SyncError as error:
             yield _failed(name, error)
             return
@@ -65,6 +66,20 @@ def _oracle(settings: OracleSettings, collection: Collection) -> Iterator[Step]:
         yield from _pages(OracleClient(settings, collection), settings, by_key=by_key)
     except SyncError as error:
         yield _failed("paging", error)
+
+
+def _ask(name: str, settings: OracleSettings, collection: Collection) -> None:
+    """Ask for one row; a refusal of the fields names the bad ones.
+
+    Raises:
+        SyncError: if the pod gives none.
+    """
+    try:
+        OracleClient(settings, collection).fetch(PageRequest(0, 1))
+    except RequestRefused as error:
+        if name != "fields" or error.status != 400:
+            raise
+        raise named_refusal(settings, collection, error) from None
 
 
 def _pages(client: OracleClient, settings: OracleSettings, *, by_key: bool) -> Iterator[Step]:
