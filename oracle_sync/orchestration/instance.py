@@ -8,11 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 from dagster import DagsterInstance
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.noop_compute_log_manager import NoOpComputeLogManager
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
+from sqlalchemy import event
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import Pool
 
 from oracle_sync.config.settings import Settings, load
 from oracle_sync.errors import SettingError, shorten
@@ -110,6 +114,16 @@ def _copied(folder: Path, home: Path) -> Path:
     return home
 
 
+def _demand_alive(connection: Any, _record: object, _proxy: object) -> None:
+    """Have SQLAlchemy connect again where the server has been restarted since the last query."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        connection.rollback()
+    except psycopg2.Error as error:
+        raise DisconnectionError from error
+
+
 def instance(settings: Settings) -> DagsterInstance:
     """Return the instance that the Dagster UI shows, for a run from the command line.
 
@@ -118,5 +132,7 @@ def instance(settings: Settings) -> DagsterInstance:
     the run says after that is lost.
     """
     home = str(dagster_home(settings))
+    if not event.contains(Pool, "checkout", _demand_alive):
+        event.listen(Pool, "checkout", _demand_alive)
     ref = InstanceRef.from_dir(home, overrides={"compute_logs": _NO_LOGS})
     return DagsterInstance.from_ref(ref)

@@ -25,6 +25,18 @@ def test_the_first_tick_asks_for_the_first_sync(unsynced: SensorDesk) -> None:
     assert unsynced.mirror()["offset"] == 0
 
 
+def test_a_tick_makes_no_table_and_the_run_it_asks_for_does(
+    unsynced: SensorDesk, empty_database_url: str, instance: dg.DagsterInstance
+) -> None:
+    desk = SensorDesk(instance, unsynced.server, empty_database_url)
+
+    assert desk.request().tags["oracle_sync/reason"] == "the first sync"
+    assert rows(desk.url, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'") == []
+
+    assert desk.run()
+    assert desk.skip() == "Up to date at offset 150."
+
+
 def test_an_empty_collection_is_up_to_date_at_0(unsynced: SensorDesk) -> None:
     unsynced.server.pod.remove(n=150)
 
