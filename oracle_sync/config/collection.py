@@ -19,13 +19,14 @@ class Column:
     description: str = ""
 
 
+CHANGED = "LastUpdateDate"
+"""The attribute with the time of the last change, on every collection of CX Sales."""
+
+
 def snake_case(name: str) -> str:
     """Return Oracle's name in small letters: `LastUpdateDate` is `last_update_date`."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
     return re.sub(r"_+", "_", words).lower()
-
-
-EXTRA = Column("", "extra", "jsonb", "fields asked for beyond the columns, as JSON; null: none")
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ class Collection:
     """One Oracle collection and the table that mirrors it.
 
     `path` is the last part of the resource's path, such as `opportunities`. Rows have a key and
-    the values of `columns`, in this order; the table has `id`, `synced_at`, `extra` (the further
-    fields that were asked for, jsonb) and `sync_names` besides. `removed_table` keeps the rows
+    the values of `columns`, in this order; the table has `id`, `synced_at`, `source_updated_at`
+    (Oracle's time of the last change) and `sync_names` besides. `removed_table` keeps the rows
     that are gone from Oracle, with when and by which run.
     """
 
@@ -64,11 +65,6 @@ class Collection:
     def order_by(self) -> str:
         """Return the order where ORACLE_ORDER_BY does not say otherwise."""
         return f"{self.key.attribute}:asc"
-
-    @property
-    def stored(self) -> tuple[Column, ...]:
-        """Return every column that holds something of Oracle's besides the key."""
-        return (*self.columns, EXTRA)
 
 
 OPPORTUNITIES = Collection(

@@ -91,4 +91,4 @@ def _check_length(number: Decimal) -> None:
         or number.adjusted() >= MAX_DIGITS
         or int(number.as_tuple().exponent) < -MAX_DIGITS
     ):
-        raise ValueError(f"a number has more than {MAX_DIGITS:,} digits")
+        raise ValueError(f"a number of more than {MAX_DIGITS:,} digits")

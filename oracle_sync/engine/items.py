@@ -4,176 +4,138 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Iterable, Sequence
-from decimal import Decimal
+from collections.abc import Sequence
 from typing import Any
 
-from oracle_sync.config.collection import Collection
-from oracle_sync.engine.exact_json import number_text, write_json
+from oracle_sync.config.collection import CHANGED, Collection, Column
+from oracle_sync.engine.exact_json import write_json
 from oracle_sync.engine.rows import Reject, Rows, Values
+from oracle_sync.engine.values import (
+    MAX_DEPTH,
+    Value,
+    cut,
+    date_text,
+    fit,
+    fit_all,
+    scalar_text,
+    storable,
+    too_deep,
+)
 
 MAX_KEY_LENGTH = 600
 """Characters of up to four bytes: PostgreSQL's btree takes index entries up to 2,700 bytes."""
-
-MAX_DEPTH = 100
-"""Levels of objects and lists in an item: far fewer than Python's JSON writer stands."""
-
-_ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def read_items(items: Sequence[Any], offset: int, collection: Collection) -> Rows:
     """Return the rows of a page that begins at `offset`.
 
     Pages of plain items, which nearly all are, are read a column at a time; any oddity sends the
-    whole page through a slower look at each item.
+    whole page through a slower look at each item. Fields that have no column are left out.
     """
     return _read_columns(items, collection) or _read_each(items, offset, collection)
 
 
 def _read_columns(items: Sequence[Any], collection: Collection) -> Rows | None:
+    columns = collection.columns
     try:
         raw_keys = [item[collection.key.attribute] for item in items]
-        columns = [[item[column.attribute] for item in items] for column in collection.columns]
+        contents = [[item[column.attribute] for item in items] for column in columns]
     except (KeyError, TypeError):
         return None
-    key_types = set(map(type, raw_keys))
-    if not key_types <= {int, str} or max(map(len, items), default=0) > 1 + len(columns):
+    if not set(map(type, raw_keys)) <= {int, str}:
         return None
-    keys: list[str] = list(map(str, raw_keys)) if int in key_types else raw_keys
+    fitting_keys = fit_all(raw_keys, collection.key.type)
+    keys = list(map(str, raw_keys if fitting_keys is None else fitting_keys))
     if not all(keys) or max(map(len, keys), default=0) > MAX_KEY_LENGTH:
         return None
-    for column in columns:
-        if not set(map(type, column)) <= {str, type(None)}:
-            return None
-        if not _storable("".join(filter(None, column))):
-            return None
-    if not _storable("".join(keys)):
+    if not storable("".join(keys)):
         return None
-    return Rows(tokens=keys, keys=keys, values=list(zip(*columns, [None] * len(keys), strict=True)))
+    values = []
+    for column, content in zip(columns, contents, strict=True):
+        fitting = fit_all(content, column.type)
+        if fitting is None:
+            return None
+        values.append(fitting)
+    return Rows(
+        tokens=keys,
+        keys=keys,
+        values=list(zip(*values, strict=True)) if values else [()] * len(keys),
+        dates=[date_text(item.get(CHANGED)) for item in items],
+    )
 
 
 def _read_each(items: Sequence[Any], offset: int, collection: Collection) -> Rows:
     rows = Rows(tokens=[])
     for position, item in enumerate(items):
+        date = date_text(item.get(CHANGED)) if isinstance(item, dict) else None
         try:
-            key, values = _read_one(item, collection)
+            key = _key_of(item, collection.key)
         except ValueError as error:
             raw = _raw(item)
             rows.tokens.append("#" + hashlib.sha256(raw.encode()).hexdigest())
-            rows.rejects.append(Reject(offset + position, raw, str(error), _key(item, collection)))
-        else:
-            rows.tokens.append(key)
-            rows.keys.append(key)
-            rows.values.append(values)
+            rows.rejects.append(
+                Reject(offset + position, raw, str(error), _any_key(item, collection), date=date)
+            )
+            continue
+        values, misfits = _values_of(item, collection.columns)
+        rows.tokens.append(key)
+        rows.keys.append(key)
+        rows.values.append(values)
+        rows.dates.append(date)
+        if misfits:
+            reason = "; ".join(f"{name} is {words}" for name, words in misfits.items())
+            field = ", ".join(misfits)
+            rows.rejects.append(Reject(offset + position, _raw(item), reason, key, field, date))
     return rows
 
 
-def _key(item: Any, collection: Collection) -> str | None:
+def _any_key(item: Any, collection: Collection) -> str | None:
     """Return the key of an item that can't be stored: the source has the row all the same."""
-    if not isinstance(item, dict):
+    if not isinstance(item, dict) or item.get(collection.key.attribute) is None:
         return None
     try:
-        return _text(item, collection.key.attribute)
+        return scalar_text(item[collection.key.attribute])
     except ValueError:
         return None
 
 
-def _read_one(item: Any, collection: Collection) -> tuple[str, Values]:
-    """Return the key and the values of one item.
+def _key_of(item: Any, column: Column) -> str:
+    """Return the key of an item.
 
     Raises:
-        ValueError: saying why it can't be stored.
+        ValueError: saying why the item can't be stored.
     """
     if not isinstance(item, dict):
         raise ValueError("the item is not an object")
-    if _too_deep(item):
-        raise ValueError(f"the item is nested deeper than {MAX_DEPTH} levels")
-    name = collection.key.attribute
-    key = _text(item, name)
-    if not key:
+    name, content = column.attribute, item.get(column.attribute)
+    if content is None or content == "":
         raise ValueError(f"{name} is missing or empty")
+    try:
+        key = str(fit(scalar_text(content), column.type))
+    except ValueError as error:
+        raise ValueError(f"{name} is {error}") from None
     if len(key) > MAX_KEY_LENGTH:
         raise ValueError(f"{name} is longer than {MAX_KEY_LENGTH} characters")
-    values = (_text(item, column.attribute) for column in collection.columns)
-    return key, (*values, _extra(item, collection))
+    return key
 
 
-def _extra(item: dict[str, Any], collection: Collection) -> str | None:
-    """Return the fields that have no column, as JSON; None where there are none.
-
-    Raises:
-        ValueError: saying why they can't be stored.
-    """
-    known = {
-        collection.key.attribute,
-        "links",
-        *(column.attribute for column in collection.columns),
-    }
-    further = {name: content for name, content in item.items() if name not in known}
-    if not further:
-        return None
-    extra = write_json(further, ensure_ascii=False)
-    if _ESCAPED_NUL.search(extra) or not _storable(extra):
-        raise ValueError("a further field holds a NUL character or half a surrogate pair")
-    return extra
+def _values_of(item: dict[str, Any], columns: Sequence[Column]) -> tuple[Values, dict[str, str]]:
+    """Return the values of an item, null where one does not fit, and by attribute why not."""
+    values: list[Value] = []
+    misfits: dict[str, str] = {}
+    for column in columns:
+        try:
+            values.append(fit(item.get(column.attribute), column.type))
+        except ValueError as error:
+            values.append(None)
+            misfits[column.attribute] = str(error)
+    return tuple(values), misfits
 
 
 def _raw(item: Any) -> str:
-    if _too_deep(item):
-        item = _cut(item, MAX_DEPTH)
+    if too_deep(item):
+        item = cut(item, MAX_DEPTH)
     try:
         return write_json(item)
     except ValueError:
         return json.dumps(repr(item))
-
-
-def _too_deep(item: Any) -> bool:
-    level = [item]
-    for _ in range(MAX_DEPTH):
-        level = [inner for outer in level for inner in _contents(outer) if _contents(inner)]
-        if not level:
-            return False
-    return True
-
-
-def _contents(content: Any) -> Iterable[Any]:
-    if isinstance(content, dict):
-        return content.values()
-    return content if isinstance(content, list) else ()
-
-
-def _cut(content: Any, levels: int) -> Any:
-    if not _contents(content):
-        return content
-    if levels == 0:
-        return "(nested too deep, and cut here)"
-    if isinstance(content, dict):
-        return {name: _cut(inner, levels - 1) for name, inner in content.items()}
-    return [_cut(inner, levels - 1) for inner in content]
-
-
-def _text(item: dict[str, Any], name: str) -> str | None:
-    """Return a field as text: from framework version 9 on, numbers may arrive as strings."""
-    content = item.get(name)
-    if content is None:
-        return None
-    if isinstance(content, bool) or not isinstance(content, (str, int, Decimal)):
-        raise ValueError(f"{name} is neither text nor a number")
-    text = number_text(content) if isinstance(content, Decimal) else str(content)
-    if not _storable(text):
-        raise ValueError(f"{name} holds a NUL character or half a surrogate pair")
-    return text
-
-
-def _storable(text: str) -> bool:
-    """Return whether PostgreSQL takes the text: no NUL, no lone surrogate; JSON allows both."""
-    if "\0" in text:
-        return False
-    if text.isascii():
-        return True
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

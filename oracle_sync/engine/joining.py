@@ -46,7 +46,7 @@ class Joined:
         Raises:
             OnlyRejects: with these items.
         """
-        fresh = self.fresh_rejects
+        fresh = [reject for reject in self.fresh_rejects if reject.field is None]
         if fresh and (not self.rows.keys or len(fresh) == self.new > 1):
             raise only_rejects(self.new, fresh)
 

@@ -138,6 +138,7 @@ class Pager:
             began=page.asked_at,
             keys=rows.keys,
             values=rows.values,
+            dates=rows.dates,
             rejects=joined.fresh_rejects if joined.shift is None else rows.rejects,
         )
 

@@ -5,24 +5,34 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass, field
 
-Values = tuple[str | None, ...]
-"""What a row holds besides its key, in the order of `Collection.stored`."""
+from oracle_sync.engine.values import Value
+
+Values = tuple[Value, ...]
+"""What a row holds besides its key, in the order of `Collection.columns`."""
 
 
 @dataclass(frozen=True)
 class Reject:
-    """An item that can't be stored: its raw JSON, where it was, why, and its key if it has one."""
+    """An item that can't be stored, or not in full: its raw JSON, where it was, and why.
+
+    `key` is that of its row, if it has one. `field` names the attributes that do not fit their
+    columns, which are null in a row that is stored otherwise; None: no row is stored. `date` is
+    Oracle's time of the last change.
+    """
 
     offset: int
     raw: str
     reason: str
     key: str | None = None
+    field: str | None = None
+    date: str | None = None
 
 
 @dataclass
 class Rows:
     """The items of a page: keys, and the values of each, and the items that can't be stored.
 
+    `dates` holds Oracle's time of each row's last change; None where the item has none.
     `tokens` identifies each item in order, rejects included: the key, or a hash of the item
     where it has none. Two pages are joined by comparing tokens.
     """
@@ -30,6 +40,7 @@ class Rows:
     tokens: list[str]
     keys: list[str] = field(default_factory=list)
     values: list[Values] = field(default_factory=list)
+    dates: list[str | None] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
 
 
@@ -52,6 +63,7 @@ class Batch:
     shift: str | None = None
     keys: list[str] = field(default_factory=list)
     values: list[Values] = field(default_factory=list)
+    dates: list[str | None] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     began: dt.datetime | None = None
 
@@ -66,4 +78,5 @@ class Batch:
         # New lists: the old ones may be the pager's memory of this walk as well.
         self.keys = self.keys + other.keys
         self.values = self.values + other.values
+        self.dates = self.dates + other.dates
         self.rejects = self.rejects + other.rejects

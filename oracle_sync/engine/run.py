@@ -166,8 +166,8 @@ class _Run:
             )
         if summary.rejected:
             summary.warnings.append(
-                f"{summary.rejected} items could not be stored and were set aside in "
-                "rejected_items, with the reason."
+                f"{summary.rejected} items could not be stored, or not in full, and were set aside "
+                "in rejected_items, with the reason."
             )
         held = self._store.state.removal_held
         if held:
@@ -301,7 +301,8 @@ class _Run:
         # Not the store's count: it holds the rows that only repeat what was committed as well.
         refused = [reject for reject in written.refused if reject.offset >= batch.offset_before]
         rejected = len(batch.rejects) + len(refused)
-        known = written.inserted + written.updated + rejected
+        not_stored = len([reject for reject in batch.rejects if reject.field is None])
+        known = written.inserted + written.updated + not_stored + len(refused)
         summary.unchanged += max(0, batch.received - known)
         summary.returned += written.returned
         summary.rejected += rejected

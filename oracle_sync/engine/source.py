@@ -81,6 +81,10 @@ class Source(Protocol):
     def by_key(self) -> bool:
         """Return whether requests may have a base."""
 
+    @property
+    def dated(self) -> bool:
+        """Return whether items carry the time of their last change, as far as is known."""
+
     def fetch(self, request: PageRequest, stopped: threading.Event) -> Page:
         """Return one page, retrying as the source sees fit, until `stopped` is set.
 

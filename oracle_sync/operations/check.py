@@ -39,7 +39,7 @@ def preflight(sync: Sync) -> Iterator[Step]:
         return
     yield Step("settings", True, f"{settings.oracle.base_url}, signing in {_way(settings)}")
     brief = replace(settings.oracle, retry_seconds=min(5, settings.oracle.retry_seconds))
-    yield from _oracle(brief, sync.collection)
+    yield from _oracle(brief, sync.resolved(brief.fields))
     yield from _database(settings, sync)
 
 
@@ -107,7 +107,8 @@ def _storable(page: Page, rows: Rows) -> Step:
             "the finder or of the user's role.",
         )
     about = f", about {page.total} in all" if page.total is not None else ""
-    result = f"{len(rows.keys)} of the first {len(page.items)} can be stored{about}"
+    whole = len(page.items) - len(rows.rejects)
+    result = f"{whole} of the first {len(page.items)} can be stored in full{about}"
     if not rows.rejects:
         return Step("rows", True, result)
     return Step("rows", None if rows.keys else False, result, rows.rejects[0].reason)

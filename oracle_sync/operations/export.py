@@ -16,7 +16,7 @@ from typing import BinaryIO
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
-from oracle_sync.config.collection import Collection
+from oracle_sync.config.collection import Collection, Column
 from oracle_sync.errors import SettingError, SyncError, shorten
 from oracle_sync.postgres.database import Database
 
@@ -121,12 +121,13 @@ def _write_csv(
     for_spreadsheet: bool,
     file: BinaryIO,
 ) -> int:
-    names = _names(collection)
-    if for_spreadsheet:
-        names = [f"CASE WHEN {n} ~ {_FORMULA} THEN '''' || {n} ELSE {n} END AS {n}" for n in names]
-    # The same form for each row, whole seconds or not.
-    time = """to_char(synced_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS synced_at"""
-    columns = ["id", *names, time, "extra", "array_to_json(sync_names) AS sync_names"]
+    columns = [
+        "id",
+        *(_cell(column, for_spreadsheet) for column in (collection.key, *collection.columns)),
+        _time("synced_at"),
+        _time("source_updated_at"),
+        "array_to_json(sync_names) AS sync_names",
+    ]
     query = _query(collection, columns, sync_name)
     copy = sql.SQL("COPY ({}) TO STDOUT (FORMAT csv, HEADER, ENCODING 'UTF8')").format(query)
     with connection.cursor() as cursor:
@@ -140,15 +141,28 @@ def _write_parquet(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    names = _names(collection)
-    time = "synced_at AT TIME ZONE 'UTC'"
-    columns = ["id", *names, time, "extra::text", "array_to_json(sync_names)::text"]
+    columns = (collection.key, *collection.columns)
+    time = pa.timestamp("us", tz="UTC")
+    # A number of any length stays text, and keeps all its digits.
+    types = {
+        "bigint": pa.int64(),
+        "boolean": pa.bool_(),
+        "date": pa.date32(),
+        "timestamptz": time,
+    }
+    selected = [
+        "id",
+        *(f'"{c.name}"' + ("" if c.type in types else "::text") for c in columns),
+        "synced_at AT TIME ZONE 'UTC'",
+        "source_updated_at",
+        "array_to_json(sync_names)::text",
+    ]
     schema = pa.schema(
         [
             ("id", pa.int64()),
-            *((name, pa.string()) for name in names),
-            ("synced_at", pa.timestamp("us", tz="UTC")),
-            ("extra", pa.string()),
+            *((c.name, types.get(c.type, pa.string())) for c in columns),
+            ("synced_at", time),
+            ("source_updated_at", time),
             ("sync_names", pa.string()),
         ]
     )
@@ -156,7 +170,7 @@ def _write_parquet(
     written = 0
     try:
         with connection.cursor("oracle_sync_export") as cursor:
-            cursor.execute(_query(collection, columns, sync_name))
+            cursor.execute(_query(collection, selected, sync_name))
             while rows := cursor.fetchmany(CHUNK):
                 values = zip(zip(*rows, strict=True), schema, strict=True)
                 arrays = [pa.array(column, field.type) for column, field in values]
@@ -169,8 +183,18 @@ def _write_parquet(
     return written
 
 
-def _names(collection: Collection) -> list[str]:
-    return [collection.key.name, *(column.name for column in collection.columns)]
+def _cell(column: Column, for_spreadsheet: bool) -> str:
+    name = f'"{column.name}"'
+    if column.type == "timestamptz":
+        return _time(column.name)
+    if for_spreadsheet and column.type in ("varchar", "text"):
+        return f"CASE WHEN {name} ~ {_FORMULA} THEN '''' || {name} ELSE {name} END AS {name}"
+    return name
+
+
+def _time(name: str) -> str:
+    """Return the expression for a time in the same form for each row, whole seconds or not."""
+    return f"""to_char("{name}", 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "{name}" """
 
 
 def _query(collection: Collection, columns: Sequence[str], sync_name: str | None) -> sql.Composed:

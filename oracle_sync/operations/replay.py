@@ -82,6 +82,7 @@ def _replay_one(
             complete=state.complete,
             keys=rows.keys,
             values=rows.values,
+            dates=rows.dates,
         )
     )
     if written.refused:

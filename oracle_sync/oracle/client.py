@@ -47,6 +47,8 @@ class OracleClient:
         self._retries = Retries(settings.retry_seconds, on_notice)
         self._guard = threading.Lock()
         self._totals_refused = False
+        self.dated = True
+        """See `Source.dated`."""
         self.requests = 0
         """How many requests were sent to the pod, repetitions included."""
 
@@ -58,7 +60,8 @@ class OracleClient:
     @property
     def fields(self) -> str:
         """Return the attributes that are asked for, in alphabetical order."""
-        return ",".join(sorted({name.strip() for name in self._settings.fields.split(",")}))
+        columns = (self.collection.key, *self.collection.columns)
+        return ",".join(sorted(column.attribute for column in columns))
 
     @property
     def by_key(self) -> bool:
@@ -68,17 +71,27 @@ class OracleClient:
     def fetch(self, request: PageRequest, stopped: threading.Event | None = None) -> Page:
         """Return one page. See `Source.fetch`."""
         stopped = stopped or threading.Event()
-        if request.want_total and self._totals_refused:
-            request = replace(request, want_total=False)
+        total = request.want_total and not self._totals_refused
+        dated = self.dated
         try:
-            return self._page(request, stopped)
+            return self._page(replace(request, want_total=total), dated, stopped)
         except RequestRefused as error:
-            # One pod was seen to answer 400 to totalResults next to other parameters.
-            if not request.want_total or error.status != 400:
+            if error.status != 400:
                 raise
-            page = self._page(replace(request, want_total=False), stopped)
-            self._totals_refused = True
+            refused = error
+        # One pod was seen to answer 400 to totalResults next to other parameters; another may not
+        # have the date of a row's last change.
+        for fewer in ((False, dated), (False, False)):
+            if fewer == (total, dated):
+                continue
+            try:
+                page = self._page(replace(request, want_total=fewer[0]), fewer[1], stopped)
+            except RequestRefused:
+                continue
+            self._totals_refused = self._totals_refused or total
+            self.dated = self.dated and fewer[1]
             return page
+        raise refused
 
     def describe(self, path: str) -> Description:
         """Return what the pod says of a collection.
@@ -102,8 +115,8 @@ class OracleClient:
         get = Request(url, place, DESCRIPTION)
         return self._retries.run(lambda: self._get(get), threading.Event()).value.content
 
-    def _page(self, request: PageRequest, stopped: threading.Event) -> Page:
-        url = page_url(self._settings, self.collection, request)
+    def _page(self, request: PageRequest, dated: bool, stopped: threading.Event) -> Page:
+        url = page_url(self._settings, self.collection, request, dated=dated)
         place = f"offset {request.offset}, limit {request.limit}"
         if request.base:
             place += ", by key"

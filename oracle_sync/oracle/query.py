@@ -5,10 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import re
 
+from oracle_sync.config.collection import CHANGED
 from oracle_sync.engine.scope import Scope
-
-CHANGED = "LastUpdateDate"
-"""The attribute with the time of the last change, on every collection of CX Sales."""
 
 
 def write_query(query: str, framework_version: str, key: str, scope: Scope) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from urllib.parse import quote
 
-from oracle_sync.config.collection import Collection
+from oracle_sync.config.collection import CHANGED, Collection
 from oracle_sync.config.settings import OracleSettings
 from oracle_sync.engine.scope import EVERYTHING
 from oracle_sync.engine.source import PageRequest
@@ -26,8 +26,16 @@ def collections_url(settings: OracleSettings) -> str:
     return f"{_resource_url(settings, 'describe')}?metadataMode=minimal"
 
 
-def page_url(settings: OracleSettings, collection: Collection, request: PageRequest) -> str:
-    """Return the URL of one page. A parameter whose setting is empty is not sent."""
+def page_url(
+    settings: OracleSettings, collection: Collection, request: PageRequest, *, dated: bool
+) -> str:
+    """Return the URL of one page. A parameter whose setting is empty is not sent.
+
+    `dated` asks for the time of each row's last change beside the collection's own attributes.
+    """
+    attributes = [column.attribute for column in (collection.key, *collection.columns)]
+    if dated and CHANGED not in attributes:
+        attributes.append(CHANGED)
     parameters = {
         "finder": settings.finder,
         "q": write_query(
@@ -36,7 +44,7 @@ def page_url(settings: OracleSettings, collection: Collection, request: PageRequ
             collection.key.attribute,
             replace(request.scope, from_key=request.base.key) if request.base else request.scope,
         ),
-        "fields": settings.fields,
+        "fields": ",".join(attributes) if settings.fields else "",
         # A part of the rows is read by its keys, however the whole is ordered.
         "orderBy": settings.order_by
         if request.scope == EVERYTHING

@@ -9,6 +9,7 @@ from oracle_sync.engine.run import Summary
 from oracle_sync.errors import clean
 from oracle_sync.oracle.client import OracleClient
 from oracle_sync.orchestration.foreign_text import as_markdown, as_table
+from oracle_sync.postgres.queries import PREVIEW_COLUMNS
 from oracle_sync.postgres.status import Details, Status
 
 PREVIEW_ROWS = 5
@@ -24,7 +25,7 @@ def column_schema(collection: Collection) -> dg.TableSchema:
                 for column in (collection.key, *collection.columns)
             ),
             dg.TableColumn("synced_at", "timestamp", "when the row last changed here, in UTC"),
-            dg.TableColumn("extra", "jsonb", "further fields of ORACLE_FIELDS; null: none"),
+            dg.TableColumn("source_updated_at", "timestamptz", "time of the last change in Oracle"),
             dg.TableColumn("sync_names", "varchar[]", "syncs that see the row"),
         ]
     )
@@ -71,7 +72,8 @@ def run_metadata(
 
 
 def _preview(collection: Collection, rows: list[tuple[Any, ...]]) -> dg.TableMetadataValue:
-    names = [collection.key.name, *(column.name for column in collection.columns), "synced_at"]
+    columns = (collection.key, *collection.columns[:PREVIEW_COLUMNS])
+    names = [*(column.name for column in columns), "synced_at"]
     texts = ([clean(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
     return as_table(names, texts)
 

@@ -47,7 +47,7 @@ def commit_batch(
         return session.one(connection, statement.execute, **parameters)
 
     # Without all but the last of each key: a statement writes no row twice.
-    rows = dict(zip(batch.keys, batch.values, strict=True))
+    rows = dict(zip(batch.keys, zip(batch.dates, batch.values, strict=True), strict=True))
     refused: list[Reject] = []
     try:
         done = _through_races(lambda: execute(rows, batch.rejects))
@@ -86,7 +86,9 @@ def _state_parameters(batch: Batch, after: State) -> dict[str, Any]:
 
 def _content(rows: Rows, rejects: Sequence[Reject]) -> dict[str, Any]:
     return {
-        "rows": json.dumps([(key, *values) for key, values in rows.items()], ensure_ascii=False),
+        "rows": json.dumps(
+            [(key, date, *values) for key, (date, values) in rows.items()], ensure_ascii=False
+        ),
         "rejects": rejects_json(rejects),
         # A row that Oracle still has is not gone because its new value can't be stored.
         "met": json.dumps([reject.key for reject in rejects if reject.key]),
@@ -104,7 +106,7 @@ def _through_races(execute: Callable[[], dict[str, Any]]) -> Counter[str]:
 
 
 def rejects_json(rejects: Sequence[Reject]) -> str:
-    """Return rejected items as JSON, each once."""
+    """Return rejected items as JSON, each once; `dated` is Oracle's time of their last change."""
     distinct = {hashlib.sha256(reject.raw.encode()).hexdigest(): reject for reject in rejects}
     return json.dumps(
         [
@@ -114,6 +116,8 @@ def rejects_json(rejects: Sequence[Reject]) -> str:
                 "reason": r.reason,
                 "digest": digest,
                 "key": r.key,
+                "field": r.field,
+                "dated": r.date,
             }
             for digest, r in distinct.items()
         ]

@@ -42,7 +42,7 @@ def database_of(sync: Sync, *, create: bool = True) -> Database:
     settings = sync.settings()
     if not create and not settings.database_url:
         embedded.demand_existing(settings.home)
-    return Database(url_of(settings), sync.collection, sync.schema)
+    return Database(url_of(settings), sync.resolved(settings.oracle.fields), sync.schema)
 
 
 class Database:

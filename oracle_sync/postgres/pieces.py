@@ -9,13 +9,13 @@ from typing import Any, Protocol
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
-from oracle_sync.config.collection import Collection
+from oracle_sync.config.collection import CHANGED, Collection
 from oracle_sync.engine.exact_json import read_json, write_json
 from oracle_sync.engine.rows import Batch, Reject, Values
 from oracle_sync.errors import clean, only_rejects
 
-Rows = dict[str, Values]
-"""Rows by their keys."""
+Rows = dict[str, tuple[str | None, Values]]
+"""Rows by their keys: Oracle's time of the last change, and the values."""
 
 # Data exceptions, constraints, views with a check, limits such as that of an index entry, and what
 # a trigger raises.
@@ -63,13 +63,14 @@ def write_in_pieces(
                 if len(piece) > 1:
                     pieces += _halves(piece)
                 else:
-                    [(key, values)] = piece.items()
-                    refused.append(_reject(collection, key, values, offsets[key], error))
+                    [(key, row)] = piece.items()
+                    refused.append(_reject(collection, key, row, offsets[key], error))
             else:
                 cursor.execute("RELEASE SAVEPOINT piece")
     fresh = [reject for reject in refused if reject.offset >= batch.offset_before]
-    if len(fresh) + len(batch.rejects) >= batch.received > 1:
-        raise only_rejects(batch.received, [*batch.rejects, *fresh])
+    rejects = [*_without_row(batch), *fresh]
+    if len(rejects) >= batch.received > 1:
+        raise only_rejects(batch.received, rejects)
     return done, refused
 
 
@@ -80,20 +81,29 @@ def _halves(piece: Rows) -> list[Rows]:
     return [dict(rows[middle:]), dict(rows[:middle])]
 
 
+def _without_row(batch: Batch) -> list[Reject]:
+    return [reject for reject in batch.rejects if reject.field is None]
+
+
 def _offsets(batch: Batch) -> dict[str, int]:
     """Return the offset of each row, counted from the last one, between the rejects."""
-    taken = {reject.offset for reject in batch.rejects}
+    taken = {reject.offset for reject in _without_row(batch)}
     free = (offset for offset in count(batch.offset_after - 1, -1) if offset not in taken)
     return dict(zip(reversed(dict.fromkeys(batch.keys)), free, strict=False))
 
 
 def _reject(
-    collection: Collection, key: str, values: Values, offset: int, error: psycopg2.Error
+    collection: Collection,
+    key: str,
+    row: tuple[str | None, Values],
+    offset: int,
+    error: psycopg2.Error,
 ) -> Reject:
-    """Return a refused row as the item that it was read from."""
-    *plain, extra = values
-    item: dict[str, Any] = {collection.key.attribute: key}
-    item |= {c.attribute: value for c, value in zip(collection.columns, plain, strict=True)}
-    item |= read_json(extra) if extra else {}
+    """Return a refused row as an item like the one that it was read from."""
+    date, values = row
+    item: dict[str, Any] = {collection.key.attribute: key, CHANGED: date}
+    for column, value in zip(collection.columns, values, strict=True):
+        is_json = column.type == "jsonb" and value is not None
+        item[column.attribute] = read_json(str(value)) if is_json else value
     words = clean(error.diag.message_primary or error)
-    return Reject(offset, write_json(item), f"PostgreSQL refuses it: {words}", key)
+    return Reject(offset, write_json(item), f"PostgreSQL refuses it: {words}", key, date=date)

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from oracle_sync.config.collection import Collection, Column
+from oracle_sync.config.collection import CHANGED, Collection, Column
+
+DATED = Column(CHANGED, "source_updated_at", "timestamptz", "Oracle's time of the last change")
+
+PREVIEW_COLUMNS = 6
+"""Columns of Oracle's that a preview shows beside the key."""
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.M)
 _PARAMETER = re.compile(r"%\((\w+)\)s")
@@ -72,25 +77,28 @@ def _read(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def _names(collection: Collection) -> dict[str, object]:
-    key, stored = collection.key, collection.stored
+    key, columns = collection.key, collection.columns
+    contents = _Columns(columns)
+    definitions = [f"{_quoted(c.name)} {c.type}" for c in columns]
     return {
         "table": _quoted(collection.table),
         "removed_table": _quoted(collection.removed_table),
         "key": _quoted(key.name),
         "key_type": key.type,
-        "columns": _Columns(stored),
-        "declared": _Columns(collection.columns),
+        "columns": _Columns((DATED, *columns)),
+        "preview": _Columns((key, *columns[:PREVIEW_COLUMNS])),
+        "contents_differ": f"ROW({contents:t}) IS DISTINCT FROM ROW({contents:p})"
+        if columns
+        else "false",
         "parsed_columns": ", ".join(
             f"(item->>{place})::{column.type} AS {_quoted(column.name)}"
-            for place, column in enumerate(stored, 1)
+            for place, column in enumerate((DATED, *columns), 1)
         ),
-        "definitions": ", ".join(f"{_quoted(c.name)} {c.type}" for c in collection.columns),
-        "added_columns": ", ".join(
-            f"ADD COLUMN IF NOT EXISTS {_quoted(c.name)} {c.type}" for c in stored
-        ),
+        "definitions": "".join(f"{definition}, " for definition in definitions),
+        "added_columns": "".join(f"ADD COLUMN IF NOT EXISTS {d}, " for d in definitions),
         "comments": "\n".join(
             f"COMMENT ON COLUMN {_quoted(collection.table)}.{_quoted(c.name)} IS {_text(c)};"
-            for c in (key, *stored)
+            for c in (key, *columns)
         ),
     }
 

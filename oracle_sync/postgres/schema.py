@@ -110,7 +110,8 @@ def ensure(connection: Connection, url: str, collection: Collection, schema: str
 
 def _has_tables(connection: Connection, collection: Collection) -> bool:
     columns = many(connection, query("table_columns", collection), {})
-    wanted = {"sync_names", *(column.name for column in (collection.key, *collection.stored))}
+    columns_of_oracle = (column.name for column in (collection.key, *collection.columns))
+    wanted = {"sync_names", "source_updated_at", *columns_of_oracle}
     return wanted <= {column["name"] for column in columns}
 
 

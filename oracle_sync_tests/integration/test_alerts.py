@@ -221,7 +221,7 @@ def test_an_outage_is_told_once_and_once_more_when_it_is_over(desk: Desk) -> Non
     assert "(3 runs)" in told
     assert "it is at offset 25 now" in told
     assert told.endswith(f"Run: {mended}")
-    assert "400" not in told
+    assert "Oracle answered 400" not in told
     assert desk.tick() == []
 
 

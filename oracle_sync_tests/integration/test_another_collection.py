@@ -57,7 +57,7 @@ def test_another_collection_is_synced_refreshed_and_replayed_into_its_own_table(
     source.items[13] = lead(13, Name="bad\0")
     del source.items[20]
     done = sync(database, source, full_refresh=True)
-    assert (done.updated, done.removed, done.rejected) == (1, 1, 1)
+    assert (done.updated, done.removed, done.rejected) == (2, 1, 1)
     assert rows(database_url, "SELECT lead_id, name FROM removed_leads") == [(20, "lead 20")]
 
     source.items[13] = lead(13, Name="good", Owner="Bo")

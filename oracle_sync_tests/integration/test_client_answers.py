@@ -20,6 +20,7 @@ from oracle_sync_tests.support.fetching import (
     failure,
     oauth,
 )
+from oracle_sync_tests.support.harness import wide
 from oracle_sync_tests.support.web import EMPTY_PAGE, Web, client
 
 
@@ -56,7 +57,8 @@ def test_a_wrong_version_is_a_404_that_names_the_setting(server: FaultyServer) -
 def test_an_unknown_field_is_a_400_in_the_words_of_the_server(
     server: FaultyServer, framework: str
 ) -> None:
-    source = client(server, fields="OptyId,Nonsense", query="", framework_version=framework)
+    source = client(server, query="", framework_version=framework)
+    source.collection = wide(Nonsense="text")
     error = failure(source)
     assert isinstance(error, RequestRefused)
     assert error.status == 400
@@ -65,7 +67,7 @@ def test_an_unknown_field_is_a_400_in_the_words_of_the_server(
 
 
 def test_a_plain_text_error_cannot_forge_lines_or_colours(server: FaultyServer) -> None:
-    server.pod.add_fault("text_error")
+    server.pod.add_fault("text_error", times=None)
     error = failure(client(server))
     assert "JBO-27014: Attribute is required" in str(error)
     assert error.sentence().isprintable()

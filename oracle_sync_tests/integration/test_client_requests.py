@@ -36,7 +36,7 @@ def test_the_url_keeps_the_grammar_of_the_finder_as_it_is(
     client(server).fetch(PageRequest(10, 6, want_total=True))
     assert server.log[-1]["path"] == (
         f"{ROOT}?finder=MyOpportunitiesFinder;RecordSet=%27ALLOPTIES%27&q=RecordSet=%27ALL%27"
-        "&fields=OptyId,OptyNumber&orderBy=OptyId:asc&limit=6&offset=10&onlyData=true"
+        "&fields=OptyId,OptyNumber,LastUpdateDate&orderBy=OptyId:asc&limit=6&offset=10&onlyData=true"
         "&totalResults=true"
     )
 
@@ -62,7 +62,7 @@ def test_values_are_encoded_beyond_the_grammar() -> None:
         assert web.requests[0][1] == (
             f"{ROOT}?finder=F;name=%27M%C3%BCller%20%26%20Co%20%231%27,x=%2750%25%2B%27"
             "&q=Name%20LIKE%20%27a%2Fb%3Fc%20%22d%22%25%27"
-            "&fields=OptyId,OptyNumber&orderBy=OptyId:asc&limit=5&offset=0&onlyData=true"
+            "&fields=OptyId,OptyNumber,LastUpdateDate&orderBy=OptyId:asc&limit=5&offset=0&onlyData=true"
         )
 
 

@@ -158,16 +158,25 @@ def pod(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Iterator[Pod]:
 
 
 @pytest.mark.parametrize(
-    ("bad", "mark", "status"), [(0, "ok", 0), (1, "warn", 0), (19, "warn", 0), (20, "FAIL", 1)]
+    ("field", "bad", "mark", "status"),
+    [
+        ("OptyId", 0, "ok", 0),
+        ("OptyId", 1, "warn", 0),
+        ("OptyId", 19, "warn", 0),
+        ("OptyId", 20, "FAIL", 1),
+        ("OptyNumber", 20, "warn", 0),
+    ],
 )
 def test_check_fails_where_no_row_can_be_stored_and_warns_where_some_can_not(
-    command: Command, pod: Pod, bad: int, mark: str, status: int
+    command: Command, pod: Pod, field: str, bad: int, mark: str, status: int
 ) -> None:
     if bad:
-        pod.add_fault("bad_value", times=None, rows=list(range(bad)), value={"not": "text"})
+        faulty = {"rows": list(range(bad)), "value": {"not": "text"}, "field": field}
+        pod.add_fault("bad_value", times=None, **faulty)
     said = command("check", status=status).output
-    assert re.search(rf"^{mark} +rows +{20 - bad} of the first 20 can be stored", said, re.M), said
-    assert ("OptyNumber is neither text nor a number" in said) is bool(bad)
+    line = rf"^{mark} +rows +{20 - bad} of the first 20 can be stored in full"
+    assert re.search(line, said, re.M), said
+    assert (f"{field} is neither text nor a number" in said) is bool(bad)
 
 
 def step(said: str, name: str) -> str:

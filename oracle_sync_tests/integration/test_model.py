@@ -27,6 +27,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from oracle_sync.config.collection import OPPORTUNITIES
 from oracle_sync.engine import bases
 from oracle_sync.engine.rows import Batch
 from oracle_sync.engine.run import Options, Summary, run_sync
@@ -43,8 +44,9 @@ from oracle_sync.errors import (
 )
 from oracle_sync.postgres import session
 from oracle_sync.postgres.connection import connect
+from oracle_sync.postgres.database import Database
 from oracle_sync.postgres.writer import Writer
-from oracle_sync_tests.support.harness import writer
+from oracle_sync_tests.support.harness import wide, writer
 from oracle_sync_tests.support.source import FIRST_ID, ListSource, item
 
 _COMMON: dict[str, Any] = {
@@ -65,6 +67,9 @@ PROFILES = {
     "long": settings(max_examples=1_500, stateful_step_count=60, **_COMMON),
 }
 PROFILE = PROFILES[os.environ.get("HYPOTHESIS_PROFILE", "ci")]
+
+
+NAMED = wide(Name="text")
 
 
 class Killed(BaseException):
@@ -143,6 +148,8 @@ class Machine(RuleBasedStateMachine):
         self.name = f"sync {Machine.instances}"
         self.admin = psycopg2.connect(self.url, connect_timeout=10)
         self.admin.autocommit = True
+        with Database(self.url, NAMED).connection("preparing the tables"):
+            pass
         self.sql(
             "TRUNCATE sync_state, minimal_opportunities, removed_opportunities, rejected_items, "
             "sync_history, refresh_marks"
@@ -329,12 +336,13 @@ class Machine(RuleBasedStateMachine):
     @rule(size=st.sampled_from([2, 5, 20]), concurrency=threads)
     def the_fields_change(self, size: int, concurrency: int) -> None:
         self.named = not self.named
+        self.source.collection = NAMED if self.named else OPPORTUNITIES
         self.sync(size, concurrency)
 
     @rule(size=st.sampled_from([5, 20]))
     def a_second_sync_comes_and_is_forgotten(self, size: int) -> None:
         before = set(self.rows())
-        with writer(self.url, f"{self.name} b") as store:
+        with writer(self.url, f"{self.name} b", collection=self.source.collection) as store:
             with suppress(OnlyRejects, RemovalHeld):
                 run_sync(self.source, store, Options(batch_size=size, fields=self.fields))
             store.forget()
@@ -344,13 +352,13 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def someone_resets(self) -> None:
-        with writer(self.url, self.name) as store:
+        with writer(self.url, self.name, collection=self.source.collection) as store:
             store.move(0, "reset", "model")
         self.walk_began, self.reached = self.tick, -1
 
     @rule(where=fractions)
     def someone_rewinds(self, where: float) -> None:
-        with writer(self.url, self.name) as store:
+        with writer(self.url, self.name, collection=self.source.collection) as store:
             to = int(where * (store.state.offset + 1))
             refreshing = store.state.refreshing
             store.move(to, "rewind", "model")
@@ -363,7 +371,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(size=st.sampled_from([2, 5]), key=st.integers(1, 9))
     def an_orphan_wakes_up_after_another_took_over(self, size: int, key: int) -> None:
-        orphan = writer(self.url, self.name, holder="orphan")
+        orphan = writer(self.url, self.name, "orphan", self.source.collection)
         try:
             assert orphan._session._connection is not None
             with orphan._session._connection.cursor() as cursor:
@@ -378,7 +386,8 @@ class Machine(RuleBasedStateMachine):
                 pages=1,
                 complete=True,
                 keys=[str(key)],
-                values=[("never", None)],
+                values=[("never",)],
+                dates=[None],
             )
             acts: list[Callable[[], object]] = [
                 lambda: orphan.commit(late),
@@ -429,7 +438,7 @@ class Machine(RuleBasedStateMachine):
         store: Writer | None = None
         refreshed: list[int] = []
         try:
-            store = writer(self.url, self.name)
+            store = writer(self.url, self.name, collection=self.source.collection)
             self.watch(store, refreshed)
             chosen = Options(
                 batch_size=size, concurrency=concurrency, fields=self.fields, **options
@@ -527,9 +536,9 @@ class Machine(RuleBasedStateMachine):
             assert self.rows() == self.expected()
 
     def every_row_has_the_fields_that_are_asked_for(self) -> None:
-        extras = dict(self.sql("SELECT opportunity_id, extra FROM minimal_opportunities"))
-        for key in self.expected():
-            assert extras[key] == ({"Name": f"name of {key}"} if self.named else None)
+        if self.named:
+            names = dict(self.sql("SELECT opportunity_id, name FROM minimal_opportunities"))
+            assert all(names[key] == f"name of {key}" for key in self.expected())
 
     def is_held(self) -> bool:
         found = self.sql("SELECT removal_held FROM sync_state WHERE sync_name = %s", self.name)

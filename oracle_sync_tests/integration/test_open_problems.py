@@ -17,7 +17,7 @@ from oracle_sync.errors import RemovalHeld, RowsMoved, SettingError
 from oracle_sync.operations.moves import forget
 from oracle_sync.orchestration import checks
 from oracle_sync.postgres.database import Database
-from oracle_sync_tests.support.harness import removed, rows, run, state, table, writer
+from oracle_sync_tests.support.harness import removed, rows, run, state, table, wide, writer
 from oracle_sync_tests.support.source import ListSource
 
 FIELDS = "OptyId,OptyNumber"
@@ -192,25 +192,27 @@ def test_a_field_that_is_added_reaches_every_row_before_the_sync_is_complete_aga
     for key, item in source.items.items():
         item["Name"] = f"name {key}"
 
+    source.collection = wide(Name="text")
     done = run(database_url, source, batch_size=50, fields=f"Name,{FIELDS}")
 
     assert (done.refreshes, done.updated, done.complete) == (1, 100, True)
-    filled = "SELECT count(*) FROM minimal_opportunities WHERE extra->>'Name' IS NOT NULL"
+    filled = "SELECT count(*) FROM minimal_opportunities WHERE name IS NOT NULL"
     assert rows(database_url, filled) == [(100,)]
     assert state(database_url, "fields") == (f"Name,{FIELDS}",)
 
 
-def test_a_field_that_is_dropped_is_not_left_with_old_values(database_url: str) -> None:
+def test_a_field_that_is_dropped_is_forgotten_and_its_column_stays(database_url: str) -> None:
     source = ListSource(100)
     for key, item in source.items.items():
         item["Name"] = f"name {key}"
+    source.collection = wide(Name="text")
     run(database_url, source, batch_size=50, fields=f"Name,{FIELDS}")
-    for item in source.items.values():
-        del item["Name"]
+    source.collection = OPPORTUNITIES
 
-    run(database_url, source, batch_size=50, fields=FIELDS)
+    done = run(database_url, source, batch_size=50, fields=FIELDS)
 
-    assert rows(database_url, "SELECT DISTINCT extra FROM minimal_opportunities") == [(None,)]
+    assert (done.refreshes, done.complete) == (1, True)
+    assert state(database_url, "fields") == (FIELDS,)
 
 
 def test_a_sync_that_fills_a_new_field_is_incomplete_until_it_has_ended(database_url: str) -> None:

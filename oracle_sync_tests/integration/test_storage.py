@@ -44,7 +44,8 @@ def batch(before: int, *keys: str, values: list[str | None] | None = None, **mor
         "pages": 1,
         "complete": False,
         "keys": list(keys),
-        "values": [(value, None) for value in values or [f"N{key}" for key in keys]],
+        "values": [(value,) for value in values or [f"N{key}" for key in keys]],
+        "dates": [None] * len(keys),
     }
     return Batch(**(fields | more))
 

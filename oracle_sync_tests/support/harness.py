@@ -2,29 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import psycopg2
 
-from oracle_sync.config.collection import OPPORTUNITIES
+from oracle_sync.config.collection import OPPORTUNITIES, Collection
+from oracle_sync.config.columns import resolve_columns
 from oracle_sync.engine.run import Options, Report, Summary, run_sync
 from oracle_sync.engine.source import Source
+from oracle_sync.postgres.database import Database
 from oracle_sync.postgres.writer import Writer
 
 NAME = "opportunities"
 
 
-def writer(url: str, name: str = NAME, holder: str = "test", **options: Any) -> Writer:
+def wide(**types: str) -> Collection:
+    """Return opportunities with further columns: the type of each by its attribute."""
+    columns = resolve_columns(OPPORTUNITIES, ["OptyNumber", *types], None, types).columns
+    return replace(OPPORTUNITIES, columns=columns)
+
+
+def writer(
+    url: str,
+    name: str = NAME,
+    holder: str = "test",
+    collection: Collection = OPPORTUNITIES,
+    **options: Any,
+) -> Writer:
     """Return a writer that does not retry for long. It waits for closed sessions to end."""
     arguments: dict[str, Any] = {"wait": 5.0, "retry_seconds": 5.0, "new_sync": True} | options
-    return Writer(url, OPPORTUNITIES, name, holder, **arguments)
+    return Writer(url, collection, name, holder, **arguments)
 
 
 def run(
     url: str, source: Source, name: str = NAME, report: Report | None = None, **options: Any
 ) -> Summary:
     """One sync to the end."""
-    with writer(url, name) as store:
+    with Database(url, source.collection).connection("preparing the tables"):
+        pass
+    with writer(url, name, collection=source.collection) as store:
         reporting = report or (lambda _summary, _batch: None)
         return run_sync(source, store, Options(**options), reporting)
 

@@ -40,6 +40,7 @@ class ListSource:
         self.has_more: Callable[[bool, bool], bool | None] = lambda more, full: more
         self.ignore_offset = False
         self.by_key = False
+        self.dated = True
         self.shown: Callable[[Any], Any] = lambda item: item
         self.refuse_base = False
         self.ignore_base = False

@@ -139,6 +139,7 @@ def test_closing_a_fetcher_does_not_wait_and_tells_the_source_to_stop() -> None:
     class Hanging:
         collection = OPPORTUNITIES
         by_key = False
+        dated = True
 
         def fetch(self, request: PageRequest, stopped: threading.Event) -> Page:
             began.set()

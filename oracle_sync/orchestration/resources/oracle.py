@@ -93,4 +93,4 @@ class OracleResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             SettingError: naming what is missing or not allowed.
         """
         oracle = replace(self.settings(sync, settings), **instead)
-        return OracleClient(oracle, sync.collection, on_notice)
+        return OracleClient(oracle, sync.resolved(oracle.fields), on_notice)

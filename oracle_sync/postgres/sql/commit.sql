@@ -23,8 +23,9 @@ page AS (
     WHERE EXISTS (SELECT FROM state)
 ),
 matched AS (
-    SELECT p.*, t.id,
-        ROW({columns:t}) IS DISTINCT FROM ROW({columns:p}) AS changed,
+    SELECT p.*, t.id, {contents_differ} AS changed,
+        t.source_updated_at IS DISTINCT FROM p.source_updated_at AS redated,
+        coalesce(t.source_updated_at > p.source_updated_at, false) AS outdated,
         NOT coalesce(t.sync_names @> ARRAY[%(sync)s]::varchar[], false) AS claimed
     FROM page p LEFT JOIN {table} t ON t.{key} = p.key
 ),
@@ -41,8 +42,14 @@ updated AS (
         sync_names = CASE WHEN m.claimed
             THEN array_append(t.sync_names, %(sync)s::varchar) ELSE t.sync_names END
     FROM matched m
-    WHERE t.id = m.id AND m.id IS NOT NULL AND (m.changed OR m.claimed)
+    WHERE t.id = m.id AND m.id IS NOT NULL AND NOT m.outdated
+      AND (m.changed OR m.redated OR m.claimed)
     RETURNING m.changed
+),
+-- An answer that was on its way for long never replaces a row of a later date.
+claimed AS (
+    UPDATE {table} t SET sync_names = array_append(t.sync_names, %(sync)s::varchar)
+    FROM matched m WHERE t.id = m.id AND m.id IS NOT NULL AND m.outdated AND m.claimed
 ),
 returned AS (
     DELETE FROM {removed_table} r USING inserted i
@@ -57,10 +64,12 @@ marked AS (
     WHERE %(refreshing)s AND EXISTS (SELECT FROM state)
 ),
 rejected AS (
-    INSERT INTO rejected_items (sync_name, at_offset, raw, reason, digest, key, walk)
-    SELECT %(sync)s, r.at_offset, r.raw::json, r.reason, r.digest, r.key, %(walk)s::integer
-    FROM json_to_recordset(%(rejects)s::json)
-        AS r(at_offset integer, raw text, reason text, digest text, key varchar)
+    INSERT INTO rejected_items
+        (sync_name, at_offset, raw, reason, digest, key, field, source_updated_at, walk)
+    SELECT %(sync)s, r.at_offset, r.raw::json, r.reason, r.digest, r.key, r.field, r.dated,
+        %(walk)s::integer
+    FROM json_to_recordset(%(rejects)s::json) AS r(at_offset integer, raw text, reason text,
+        digest text, key varchar, field varchar, dated timestamptz)
     WHERE EXISTS (SELECT FROM state)
     ON CONFLICT (sync_name, digest) WHERE resolved_at IS NULL DO UPDATE
     SET at_offset = excluded.at_offset, reason = excluded.reason, walk = excluded.walk

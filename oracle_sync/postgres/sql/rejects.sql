@@ -1,9 +1,11 @@
 -- name: set_aside
 WITH rejected AS (
-    INSERT INTO rejected_items (sync_name, at_offset, raw, reason, digest, key, walk)
-    SELECT %(sync)s, r.at_offset, r.raw::json, r.reason, r.digest, r.key, %(walk)s
-    FROM json_to_recordset(%(rejects)s)
-        AS r(at_offset integer, raw text, reason text, digest text, key varchar)
+    INSERT INTO rejected_items
+        (sync_name, at_offset, raw, reason, digest, key, field, source_updated_at, walk)
+    SELECT %(sync)s, r.at_offset, r.raw::json, r.reason, r.digest, r.key, r.field, r.dated,
+        %(walk)s
+    FROM json_to_recordset(%(rejects)s) AS r(at_offset integer, raw text, reason text,
+        digest text, key varchar, field varchar, dated timestamptz)
     WHERE EXISTS (SELECT FROM sync_state WHERE sync_name = %(sync)s AND epoch = %(epoch)s)
     ON CONFLICT (sync_name, digest) WHERE resolved_at IS NULL DO UPDATE
     SET at_offset = excluded.at_offset, reason = excluded.reason, walk = excluded.walk

@@ -2,7 +2,7 @@
 SELECT EXISTS (SELECT FROM {table} WHERE {key} = %(key)s) AS found
 
 -- name: latest
-SELECT {key}, {declared}, synced_at FROM {table} ORDER BY id DESC LIMIT %(rows)s
+SELECT {preview}, synced_at FROM {table} ORDER BY id DESC LIMIT %(rows)s
 
 -- name: claim_unclaimed
 -- Rows that no sync claims, such as the script's, while there is one sync: they are that one's.

@@ -12,11 +12,12 @@ FROM pg_class WHERE oid = '{table}'::regclass
 CREATE TABLE IF NOT EXISTS {table} (
     id serial PRIMARY KEY,
     {key} {key_type} NOT NULL UNIQUE,
-    {definitions},
+    {definitions}
     synced_at timestamp without time zone
 );
 ALTER TABLE {table}
-    {added_columns},
+    {added_columns}
+    ADD COLUMN IF NOT EXISTS source_updated_at timestamptz,
     ADD COLUMN IF NOT EXISTS sync_names varchar[];
 DO $$
 BEGIN
@@ -32,14 +33,16 @@ END $$;
 CREATE TABLE IF NOT EXISTS {removed_table} (
     id serial PRIMARY KEY,
     {key} {key_type} NOT NULL UNIQUE,
-    {definitions},
+    {definitions}
     synced_at timestamp without time zone,
     sync_name varchar NOT NULL,
     removed_at timestamptz NOT NULL DEFAULT now(),
     removed_by varchar NOT NULL
 );
 ALTER TABLE {removed_table}
-    {added_columns};
+    {added_columns}
+    ADD COLUMN IF NOT EXISTS source_updated_at timestamptz;
 COMMENT ON TABLE {removed_table} IS 'rows gone from Oracle, with when and by which run';
+COMMENT ON COLUMN {table}.source_updated_at IS 'time of the last change in Oracle; null: not known';
 COMMENT ON COLUMN {table}.sync_names IS 'syncs that see the row; null: the script';
 {comments}

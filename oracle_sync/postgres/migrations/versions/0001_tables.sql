@@ -52,6 +52,8 @@ CREATE TABLE rejected_items (
     reason varchar NOT NULL,
     digest varchar NOT NULL,
     key varchar,
+    field varchar,
+    source_updated_at timestamptz,
     walk integer NOT NULL,
     rejected_at timestamptz NOT NULL DEFAULT now(),
     resolved_at timestamptz,
@@ -75,6 +77,8 @@ CREATE TABLE refresh_marks (
     walk integer NOT NULL,
     key varchar NOT NULL
 );
-COMMENT ON TABLE rejected_items IS 'items that could not be stored';
+COMMENT ON TABLE rejected_items IS 'items that could not be stored, or not in full';
+COMMENT ON COLUMN rejected_items.field IS
+    'attributes that do not fit their columns, which are null; null: the row is not stored';
 COMMENT ON TABLE sync_history IS 'changes of an offset that are not the commit of a page';
 COMMENT ON TABLE refresh_marks IS 'rows met by a full refresh that has not ended';
