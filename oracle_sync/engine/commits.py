@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from oracle_sync.engine.rows import Batch
-from oracle_sync.engine.store import Store, Written
+from oracle_sync.engine.store import Written
 from oracle_sync.errors import SyncError
 
 INTERRUPT_SECONDS = 10.0
@@ -40,9 +40,11 @@ class Commits:
     waits for nobody.
     """
 
-    def __init__(self, store: Store, on_written: Callable[[Written, Batch], None]) -> None:
-        """Take what is called, on the engine's thread, for each batch that is stored."""
-        self._store = store
+    def __init__(
+        self, commit: Callable[[Batch], Written], on_written: Callable[[Written, Batch], None]
+    ) -> None:
+        """Take what stores a batch, and what is called, on the engine's thread, for each stored."""
+        self._commit = commit
         self._on_written = on_written
         self._thread = ThreadPoolExecutor(1, "oracle-sync-commit")
         self.under_way: Commit | None = None
@@ -54,7 +56,7 @@ class Commits:
             StoreError: if that one could not be stored.
         """
         self.settle()
-        self.under_way = Commit(batch, self._thread.submit(self._store.commit, batch))
+        self.under_way = Commit(batch, self._thread.submit(self._commit, batch))
 
     def settle(self) -> None:
         """Wait for the commit that is under way, if there is one.

@@ -11,6 +11,12 @@ Values = tuple[Value, ...]
 """What a row holds besides its key, in the order of `Collection.columns`."""
 
 
+def moment(date: str) -> dt.datetime:
+    """Return a date of Oracle's as a time; one without a zone is in UTC."""
+    time = dt.datetime.fromisoformat(date)
+    return time.replace(tzinfo=time.tzinfo or dt.UTC)
+
+
 @dataclass(frozen=True)
 class Reject:
     """An item that can't be stored, or not in full: its raw JSON, where it was, and why.

@@ -9,9 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from oracle_sync.engine.commits import Commits
+from oracle_sync.engine.equality import Equality, Plan, Reached
 from oracle_sync.engine.items import read_items
 from oracle_sync.engine.pager import Pager
 from oracle_sync.engine.probe import probe
+from oracle_sync.engine.proof import Outcome, Proof
 from oracle_sync.engine.removal import MOST_LOOKUPS, NotLookedUp, rows_still_there
 from oracle_sync.engine.rows import Batch
 from oracle_sync.engine.source import PageRequest, Source
@@ -20,6 +22,11 @@ from oracle_sync.errors import OnlyRejects, RowsMoved, SyncError, removal_held
 
 MAX_REFRESHES = 3
 """Full refreshes that one run tries while the collection keeps moving under it."""
+
+MAX_ROUNDS = 3
+"""Times that one run walks again because rows came in, or the offset was set to them."""
+
+DATES_DUE = "the times at which Oracle changed the rows are not known yet"
 
 LONGEST_PAUSE = dt.timedelta(hours=1)
 """After a longer interruption a full refresh starts again: rows that it had passed may have changed
@@ -38,6 +45,12 @@ class Options:
     """Carry out a removal that is held back, within the limit."""
     fields: str | None = None
     """The attributes that rows are to be filled with, sorted; None: as they are."""
+    changes: str = "off"
+    """Whether changes are read by their date: `auto`: where the source allows that, `on`, `off`."""
+    lookback: int = 300
+    """Seconds of what is covered that are read again."""
+    proof: str = "off"
+    """When both sides are counted: `run`, `hourly` or `off`."""
 
 
 @dataclass
@@ -63,6 +76,11 @@ class Summary:
     refreshing: bool = False
     complete: bool = False
     removal_held: int = 0
+    changes: int = 0
+    """Rows that were read because Oracle dated them anew."""
+    reading_changes: bool = False
+    proof: Proof | None = None
+    """The comparison of both sides; None: none was due."""
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -112,6 +130,21 @@ class _Run:
         self._began = time.monotonic()
         state = store.state
         self.summary = Summary(state.sync_name, state.offset, state.offset, state.total_synced)
+        self._moved: str | None = None
+        self._shows_dates = False
+        self._equality = Equality(
+            source,
+            store,
+            Plan(
+                changes=options.changes,
+                lookback=dt.timedelta(seconds=options.lookback),
+                batch_size=options.batch_size,
+                concurrency=options.concurrency,
+                limit=options.removal_limit,
+                proof=options.proof,
+            ),
+            self._account_changes,
+        )
 
     def to_the_end(self) -> None:
         """Walk; refresh where asked for, or where it turns out that rows have moved."""
@@ -125,16 +158,25 @@ class _Run:
             )
         elif (self._options.full_refresh or confirming) and not store.state.refreshing:
             self._refresh("to remove the rows that were held" if confirming else "asked for")
+        reached, rounds = Reached(), 0
         while True:
+            received = summary.received
             self._walk_to_the_end()
             if store.state.refreshing and not self._sure_of_removals():
                 continue
             if store.state.refreshing:
                 summary.removed += store.finish_refresh(self._options.removal_limit)
                 summary.refreshing, summary.complete = False, True
-            # Rows that came in before an adopted anchor are not shown by that row alone.
-            short = store.state.doubt is None and store.missing() > 0
-            if store.state.doubt is None and not short:
+            doubt = DATES_DUE if self._dates_are_due() else self._doubt()
+            if reached.settled and not doubt and summary.received == received:
+                # The walk has confirmed the offset that was set; nothing came in since.
+                break
+            reached = self._reach_equality(doubt)
+            if (reached.settled or reached.inserted) and rounds < MAX_ROUNDS:
+                rounds += 1
+                continue
+            due = self._refresh_due(doubt, reached)
+            if due is None:
                 break
             if summary.refreshes >= MAX_REFRESHES:
                 summary.warnings.append(
@@ -143,8 +185,46 @@ class _Run:
                     "that is not certain. The next run refreshes again."
                 )
                 break
-            self._refresh(store.state.doubt or "the table has fewer rows than the offset counts")
+            self._refresh(due)
         self._end()
+
+    def _doubt(self) -> str | None:
+        """Return why the rows before the offset may not be those of the source."""
+        doubt, self._moved = self._moved or self._store.state.doubt, None
+        # Rows that came in before an adopted anchor are not shown by that row alone.
+        if doubt is None and self._store.missing() > 0:
+            return "the table has fewer rows than the offset counts"
+        return doubt
+
+    def _dates_are_due(self) -> bool:
+        """Return whether rows were stored before their dates were asked for."""
+        return self._shows_dates and self._store.state.covered_until is None
+
+    def _reach_equality(self, doubt: str | None) -> Reached:
+        if self._options.changes == "off" or doubt == DATES_DUE:
+            return Reached()
+        summary = self.summary
+        summary.reading_changes = True
+        reached = self._equality.reach(doubt, refreshed=summary.refreshes > 0)
+        summary.reading_changes = False
+        summary.inserted += reached.inserted
+        summary.updated += reached.updated
+        summary.removed += reached.removed
+        summary.proof = reached.proof
+        summary.offset_after = self._store.state.offset
+        return reached
+
+    def _refresh_due(self, doubt: str | None, reached: Reached) -> str | None:
+        """Return why only a full refresh can help now; None where it can't, or need not."""
+        proof = reached.proof
+        if proof and proof.equal and (reached.settled or not doubt):
+            return None
+        if doubt:
+            # Of a source that never rests, the next run knows more than another reading.
+            return None if proof and proof.outcome == Outcome.CHANGING else doubt
+        if proof is None or proof.outcome != Outcome.DIFFERENT or reached.repairable:
+            return None
+        return None if proof.refreshed or self._store.state.removal_held else proof.sentence()
 
     def note_failure(self, error: SyncError) -> None:
         """Leave the error in `sync_state`, where `status` shows it."""
@@ -174,6 +254,8 @@ class _Run:
             summary.removal_held = held
             error = removal_held(held, self._source.collection.table)
             summary.warnings.append(error.sentence())
+        if summary.proof and not summary.proof.equal:
+            summary.warnings.append(summary.proof.sentence())
         self._store.note(total=summary.expected)
 
     def _pause(self) -> dt.timedelta:
@@ -253,6 +335,9 @@ class _Run:
                 self._commit_all(pager)
                 return
             except RowsMoved as moved:
+                if self._options.changes != "off" and self._equality.can_settle:
+                    self._moved = str(moved)
+                    return
                 if self.summary.refreshes >= MAX_REFRESHES:
                     raise
                 self._refresh(str(moved))
@@ -264,7 +349,9 @@ class _Run:
 
     def _commit_all(self, pager: Pager) -> None:
         """Commit batch after batch, each while the next one is fetched and read."""
-        commits = Commits(self._store, lambda written, batch: self._account(written, batch, pager))
+        commits = Commits(
+            self._store.commit, lambda written, batch: self._account(written, batch, pager)
+        )
         try:
             complete = False
             while not complete:
@@ -314,4 +401,11 @@ class _Run:
         summary.complete = state.complete
         summary.expected = pager.estimate
         summary.seconds = time.monotonic() - self._began
+        self._shows_dates |= batch.began is not None and any(batch.dates)
         self._report(summary, batch)
+
+    def _account_changes(self, written: Written, batch: Batch) -> None:
+        self.summary.changes += batch.received
+        self.summary.rejected += len(batch.rejects) + len(written.refused)
+        self.summary.seconds = time.monotonic() - self._began
+        self._report(self.summary, batch)

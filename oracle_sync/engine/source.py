@@ -85,6 +85,10 @@ class Source(Protocol):
     def dated(self) -> bool:
         """Return whether items carry the time of their last change, as far as is known."""
 
+    @property
+    def sorted_by_key(self) -> bool:
+        """Return whether the whole collection comes in the ascending order of its keys."""
+
     def fetch(self, request: PageRequest, stopped: threading.Event) -> Page:
         """Return one page, retrying as the source sees fit, until `stopped` is set.
 

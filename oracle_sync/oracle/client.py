@@ -68,6 +68,11 @@ class OracleClient:
         """See `Source.by_key`."""
         return self._settings.paging == "key"
 
+    @property
+    def sorted_by_key(self) -> bool:
+        """See `Source.sorted_by_key`."""
+        return self._settings.orders_by(self.collection.key.attribute)
+
     def fetch(self, request: PageRequest, stopped: threading.Event | None = None) -> Page:
         """Return one page. See `Source.fetch`."""
         stopped = stopped or threading.Event()

@@ -72,6 +72,9 @@ def options_of(config: SyncConfig, settings: Settings) -> Options:
         full_refresh=config.full_refresh,
         removal_limit=PERCENT.demand("removal_limit", limit),
         confirm_removal=config.removal_limit is not None,
+        changes=settings.oracle.changes,
+        lookback=settings.lookback,
+        proof=settings.proof,
     )
 
 

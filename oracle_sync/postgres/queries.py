@@ -87,6 +87,11 @@ def _names(collection: Collection) -> dict[str, object]:
         "key_type": key.type,
         "columns": _Columns((DATED, *columns)),
         "preview": _Columns((key, *columns[:PREVIEW_COLUMNS])),
+        "differing": ", ".join(
+            f"CASE WHEN t.{_quoted(c.name)} IS DISTINCT FROM p.{_quoted(c.name)} "
+            f"THEN {_literal(c.name)} END"
+            for c in (DATED, *columns)
+        ),
         "contents_differ": f"ROW({contents:t}) IS DISTINCT FROM ROW({contents:p})"
         if columns
         else "false",
@@ -97,7 +102,8 @@ def _names(collection: Collection) -> dict[str, object]:
         "definitions": "".join(f"{definition}, " for definition in definitions),
         "added_columns": "".join(f"ADD COLUMN IF NOT EXISTS {d}, " for d in definitions),
         "comments": "\n".join(
-            f"COMMENT ON COLUMN {_quoted(collection.table)}.{_quoted(c.name)} IS {_text(c)};"
+            f"COMMENT ON COLUMN {_quoted(collection.table)}.{_quoted(c.name)} "
+            f"IS {_literal(c.description)};"
             for c in (key, *columns)
         ),
     }
@@ -107,5 +113,5 @@ def _quoted(name: str) -> str:
     return f'"{name}"'
 
 
-def _text(column: Column) -> str:
-    return "'{}'".format(column.description.replace("'", "''"))
+def _literal(text: str) -> str:
+    return "'{}'".format(text.replace("'", "''"))

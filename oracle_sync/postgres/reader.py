@@ -7,9 +7,11 @@ import getpass
 import os
 import socket
 from dataclasses import dataclass
+from typing import Any
 
 from psycopg2.extensions import connection as Connection
 
+from oracle_sync.engine.proof import Proof
 from oracle_sync.engine.store import State
 from oracle_sync.errors import shorten
 from oracle_sync.postgres.connection import many, one
@@ -19,7 +21,13 @@ from oracle_sync.postgres.queries import query
 def read_state(connection: Connection, sync_name: str) -> State | None:
     """Return the row of `sync_state`, or None where this name has never been synced."""
     row = one(connection, query("read_state"), {"sync": sync_name})
-    return State(**row) if row else None
+    return state_of(row) if row else None
+
+
+def state_of(row: dict[str, Any]) -> State:
+    """Return a row of `sync_state` as a State."""
+    proof = row.pop("proof")
+    return State(**row, proof=Proof.from_data(proof) if proof else None)
 
 
 def lock_holder(connection: Connection, sync_name: str) -> str | None:

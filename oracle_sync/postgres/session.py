@@ -25,7 +25,7 @@ from oracle_sync.errors import (
 )
 from oracle_sync.postgres.connection import connect, errors, one, passing, translated
 from oracle_sync.postgres.queries import query
-from oracle_sync.postgres.reader import lock_holder, read_state
+from oracle_sync.postgres.reader import lock_holder, read_state, state_of
 
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ class Session:
         self._retry_seconds = retry_seconds
         self._given_up = False
         self._connection: Connection | None = None
-        self._prepared: Connection | None = None
+        self._prepared: tuple[Connection | None, set[str]] = (None, set())
         try:
             self._connection = connect(url)
             self._demand_a_session_of_its_own(self._connection)
@@ -137,12 +137,15 @@ class Session:
         """Return the seconds to keep trying; few where the database was away for all of them."""
         return min(self._retry_seconds, LAST_TRY_SECONDS if self._given_up else math.inf)
 
-    def prepare(self, connection: Connection, statement: str) -> None:
-        """Run a statement that prepares for all commits of a connection, before the first one."""
-        if connection is not self._prepared:
-            with connection.cursor() as cursor:
-                cursor.execute(statement)
-            self._prepared = connection
+    def prepare(self, connection: Connection, *statements: str) -> None:
+        """Run statements that prepare for the commits of a connection, each once."""
+        if connection is not self._prepared[0]:
+            self._prepared = (connection, set())
+        with connection.cursor() as cursor:
+            for statement in statements:
+                if statement not in self._prepared[1]:
+                    cursor.execute(statement)
+                    self._prepared[1].add(statement)
 
     def one(self, connection: Connection, statement: str, **parameters: Any) -> dict[str, Any]:
         """Return the row that a statement gives; `sync` and `holder` are among its parameters."""
@@ -218,7 +221,7 @@ class Session:
                     claim = query("claim_unclaimed", self._collection)
                     cursor.execute(claim, {"owner": others[0]})
                 row = self.one(connection, query("create_state"))
-        return State(**row)
+        return state_of(row)
 
     def _return(self) -> State:
         """Come back after the connection was lost, if nobody has taken over meanwhile."""

@@ -16,7 +16,7 @@ from oracle_sync.config.collection import Collection
 from oracle_sync.engine.store import State
 from oracle_sync.postgres.connection import many, one
 from oracle_sync.postgres.queries import query
-from oracle_sync.postgres.reader import holder_text
+from oracle_sync.postgres.reader import holder_text, state_of
 
 COUNTED = 1_000_000
 """Rows up to which `table_rows` counts a table, in a tenth of a second. For a larger one it takes
@@ -167,6 +167,6 @@ def _about(table: str) -> str:
 
 
 def _standing(row: dict[str, Any]) -> Standing:
-    state = State(**{field.name: row.pop(field.name) for field in fields(State)})
+    state = state_of({field.name: row.pop(field.name) for field in fields(State)})
     running = holder_text(state.holder, state.held_since) if row.pop("running") else None
     return Standing(state=state, running=running, **row)

@@ -51,6 +51,12 @@ def sweep(cursor: Cursor, collection: Collection, parameters: dict[str, Any], li
     return swept
 
 
+def exceeds(limit: int, rows: int, leaving: int) -> bool:
+    """Return whether so many of a sync's rows may not leave without a confirmation."""
+    most = max(ALWAYS_REMOVABLE, rows * limit // 100) if limit else 0
+    return limit < 100 and (leaving > most or leaving == rows > 0)
+
+
 def _swept(
     cursor: Cursor,
     collection: Collection,
@@ -59,8 +65,7 @@ def _swept(
     rows: int,
     unmet: int,
 ) -> Swept:
-    most = max(ALWAYS_REMOVABLE, rows * limit // 100) if limit else 0
-    if limit < 100 and (unmet > most or unmet == rows > 0):
+    if exceeds(limit, rows, unmet):
         return Swept(held=unmet)
     cursor.execute(query("resolve_unmet_rejects"), parameters)
     if not unmet:

@@ -15,13 +15,14 @@ from oracle_sync.engine.store import State, Written
 from oracle_sync.errors import StoreRefused, removal_held
 from oracle_sync.postgres.batches import commit_batch, rejects_json
 from oracle_sync.postgres.connection import many
+from oracle_sync.postgres.equalizer import Equalizer
 from oracle_sync.postgres.queries import query
 from oracle_sync.postgres.reader import read_state, record
 from oracle_sync.postgres.session import Session
 from oracle_sync.postgres.sweep import Swept, sweep
 
 
-class Writer:
+class Writer(Equalizer):
     """The one writer of a sync name, from construction until `close()`.
 
     Every change is fenced: it names the epoch that the lock began and the offset it starts
@@ -49,8 +50,7 @@ class Writer:
             SettingError: if the name is new, and that is not meant.
             StoreError: if the database fails.
         """
-        self._collection = collection
-        self._session = Session(
+        session = Session(
             url,
             collection,
             sync_name,
@@ -60,7 +60,7 @@ class Writer:
             on_wait=on_wait,
             new_sync=new_sync,
         )
-        self.state: State = self._session.entered
+        super().__init__(session, collection)
 
     def close(self) -> None:
         """Give the lock back."""
@@ -116,6 +116,7 @@ class Writer:
             total_synced=before.total_synced + batch.received,
             complete=batch.complete and not before.refreshing,
             doubt=batch.shift or before.doubt,
+            **_coverage(before, batch),
         )
 
         def work(connection: Connection) -> Written:
@@ -222,6 +223,10 @@ class Writer:
             refreshing=True,
             walk=self.state.walk + 1,
             doubt=None,
+            changes_began=None,
+            pass_since=None,
+            pass_offset=0,
+            pass_anchor=None,
             fields=fields or self.state.fields,
         )
         self._change(after, "refresh", reason)
@@ -271,13 +276,6 @@ class Writer:
             raise removal_held(swept.held, self._collection.table)
         return swept.removed
 
-    def _one(self, doing: str, name: str, **parameters: Any) -> dict[str, Any]:
-        session, text = self._session, query(name, self._collection)
-        return session.attempt(doing, lambda c: session.one(c, text, **parameters))
-
-    def _fence(self) -> dict[str, Any]:
-        return {"epoch": self.state.epoch, "walk": self.state.walk}
-
     def _at(self, offset: int, **further: Any) -> State:
         return replace(
             self.state, offset=offset, total_synced=offset, anchor=None, complete=False, **further
@@ -302,26 +300,27 @@ class Writer:
         session.attempt(f"moving to offset {after.offset}", work, landed)
         self.state = after
 
-    def _set(self, connection: Connection, before: State, after: State) -> None:
-        parameters = self._session.names | {
-            "epoch": before.epoch,
-            "before": before.offset,
-            "after": after.offset,
-            "total_synced": after.total_synced,
-            "complete": int(after.complete),
-            "anchor": after.anchor,
-            "walk": after.walk,
-            "refreshing": after.refreshing,
-            "doubt": after.doubt,
-            "removal_held": after.removal_held,
-            "fields": after.fields,
-        }
-        with connection.cursor() as cursor:
-            cursor.execute(query("set_state"), parameters)
-            if cursor.rowcount != 1:
-                raise self._session.fenced(read_state(connection, before.sync_name))
-
 
 def _after(before: State, swept: Swept) -> State:
     """Return the state that the end of a full refresh leaves."""
-    return replace(before, refreshing=False, complete=True, removal_held=swept.held)
+    return replace(
+        before,
+        refreshing=False,
+        complete=True,
+        removal_held=swept.held,
+        covered_until=before.covered_until or before.changes_began,
+        changes_began=None,
+    )
+
+
+def _coverage(before: State, batch: Batch) -> dict[str, Any]:
+    """Return how far changes are covered after a batch of a walk.
+
+    A walk from 0 to the end has every change until it began. What is covered already stays, also
+    in a full refresh: to read more of the changes than needed does no harm.
+    """
+    if before.covered_until or before.pass_since:
+        return {}
+    began = before.changes_began or (batch.began if batch.offset_before == 0 else None)
+    ended = batch.complete and not before.refreshing
+    return {"covered_until": began if ended else None, "changes_began": None if ended else began}

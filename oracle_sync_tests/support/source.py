@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from oracle_sync.config.collection import OPPORTUNITIES
+from oracle_sync.engine.scope import Scope
 from oracle_sync.engine.source import Page, PageRequest
 from oracle_sync.errors import RequestRefused, TooSlow
 
@@ -41,7 +43,11 @@ class ListSource:
         self.ignore_offset = False
         self.by_key = False
         self.dated = True
+        self.sorted_by_key = True
         self.shown: Callable[[Any], Any] = lambda item: item
+        self.clock: Callable[[], dt.datetime | None] = lambda: None
+        self.refuse_dates = False
+        self.ignore_dates = False
         self.refuse_base = False
         self.ignore_base = False
         self.empty_with_more_at: int | None = None
@@ -108,18 +114,45 @@ class ListSource:
                 raise RequestRefused("400 for a condition on the key", status=400)
             if not self.ignore_base:
                 keys = [key for key in keys if key >= int(request.base.key)]
-        scope = request.scope
-        if scope.from_key or scope.to_key:
-            if self.refuse_base:
-                raise RequestRefused("400 for a condition on the key", status=400)
-            if not self.ignore_base:
-                low, high = int(scope.from_key or 0), int(scope.to_key or 10**38)
-                keys = [key for key in keys if low <= key <= high]
+        keys = self._dated(self._ranged(keys, request.scope), request.scope)
         offset = 0 if self.ignore_offset else request.distance
         limit = min(request.limit, self.cap)
         items = [self.shown(self.items[key]) for key in keys[offset : offset + limit]]
         more = self.has_more(offset + len(items) < len(keys), len(items) >= limit)
         if self.empty_with_more_at is not None and request.offset >= self.empty_with_more_at:
             items, more = [], True
-        total = self.total(len(self.items)) if request.want_total else None
-        return Page(request, items, more, limit if self.says_limit else None, total)
+        total = self.total(len(keys)) if request.want_total else None
+        page = Page(request, items, more, limit if self.says_limit else None, total)
+        page.date = self.clock()
+        return page
+
+    def _ranged(self, keys: list[int], scope: Scope) -> list[int]:
+        if not (scope.from_key or scope.after_key or scope.to_key):
+            return keys
+        if self.refuse_base:
+            raise RequestRefused("400 for a condition on the key", status=400)
+        if self.ignore_base:
+            return keys
+        low = max(int(scope.from_key or 0), int(scope.after_key or -1) + 1)
+        high = int(scope.to_key or 10**38)
+        return [key for key in keys if low <= key <= high]
+
+    def _dated(self, keys: list[int], scope: Scope) -> list[int]:
+        since, until = scope.changed_since, scope.changed_until
+        if since is None and until is None:
+            return keys
+        if self.refuse_dates:
+            raise RequestRefused("400 for a condition on the date", status=400)
+        if self.ignore_dates:
+            return keys
+        dates = {key: self.date_of(key) for key in keys}
+        return [
+            key
+            for key, date in dates.items()
+            if date and (since is None or date >= since) and (until is None or date <= until)
+        ]
+
+    def date_of(self, key: int) -> dt.datetime | None:
+        """Return when a row changed, as the server keeps it."""
+        date = self.items[key].get("LastUpdateDate")
+        return dt.datetime.fromisoformat(date) if date else None

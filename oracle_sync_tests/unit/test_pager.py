@@ -140,6 +140,7 @@ def test_closing_a_fetcher_does_not_wait_and_tells_the_source_to_stop() -> None:
         collection = OPPORTUNITIES
         by_key = False
         dated = True
+        sorted_by_key = True
 
         def fetch(self, request: PageRequest, stopped: threading.Event) -> Page:
             began.set()

@@ -5,18 +5,40 @@ SET enable_seqscan = off
 
 -- name: commit_batch
 -- The rows of a batch and the offset after them: one statement, and so one transaction.
--- Where the state is not what the writer left, "page" is empty and nothing is written.
--- Rows that are as they should be are not touched, and only new rows draw an id: the script's ids
--- have 32 bits, and ON CONFLICT would draw one for each row of each refresh.
 WITH state AS (
     UPDATE sync_state
     SET current_offset = %(after)s, anchor = %(anchor)s, is_complete = %(complete)s,
         total_synced = coalesce(total_synced, 0) + %(received)s,
-        last_sync_at = timezone('UTC', now()), doubt = coalesce(%(shift)s, doubt)
+        last_sync_at = timezone('UTC', now()), doubt = coalesce(%(shift)s, doubt),
+        covered_until = %(covered_until)s, changes_began = %(changes_began)s
     WHERE sync_name = %(sync)s AND epoch = %(epoch)s
       AND greatest(current_offset, 0) = %(before)s
     RETURNING 1
 ),
+{write_page}
+
+-- name: commit_changes
+-- The rows of a batch of changes, and the place after them; the main offset stays.
+WITH state AS (
+    UPDATE sync_state
+    SET pass_offset = %(after)s, pass_anchor = %(anchor)s, changes_began = %(changes_began)s
+    WHERE sync_name = %(sync)s AND epoch = %(epoch)s
+      AND pass_since IS NOT NULL AND pass_offset = %(before)s
+    RETURNING 1
+),
+{write_page}
+
+-- name: commit_repair
+-- Rows as the source gave them, whatever date ours have; no place moves.
+WITH state AS (
+    SELECT 1 FROM sync_state WHERE sync_name = %(sync)s AND epoch = %(epoch)s FOR UPDATE
+),
+{write_page}
+
+-- name: write_page
+-- Where the state is not what the writer left, "page" is empty and nothing is written.
+-- Rows that are as they should be are not touched, and only new rows draw an id: the script's ids
+-- have 32 bits, and ON CONFLICT would draw one for each row of each refresh.
 page AS (
     SELECT (item->>0)::{key_type} AS key, {parsed_columns}
     FROM jsonb_array_elements(%(rows)s::jsonb) AS item
@@ -25,7 +47,8 @@ page AS (
 matched AS (
     SELECT p.*, t.id, {contents_differ} AS changed,
         t.source_updated_at IS DISTINCT FROM p.source_updated_at AS redated,
-        coalesce(t.source_updated_at > p.source_updated_at, false) AS outdated,
+        coalesce(t.source_updated_at > p.source_updated_at, false)
+            AND NOT %(force)s::boolean AS outdated,
         NOT coalesce(t.sync_names @> ARRAY[%(sync)s]::varchar[], false) AS claimed
     FROM page p LEFT JOIN {table} t ON t.{key} = p.key
 ),
@@ -87,7 +110,7 @@ closed AS (
 repaired AS (
     INSERT INTO sync_history (sync_name, action, from_offset, to_offset, who, reason)
     SELECT %(sync)s, 'repair', %(before)s::integer, %(after)s::integer, %(holder)s, %(shift)s
-    WHERE %(shift)s IS NOT NULL AND EXISTS (SELECT FROM state)
+    WHERE %(shift)s::varchar IS NOT NULL AND EXISTS (SELECT FROM state)
 )
 SELECT (SELECT count(*) FROM state) AS state,
     (SELECT count(*) FROM inserted) AS inserted,

@@ -44,6 +44,9 @@ WITH gone AS (
     DELETE FROM {table} t WHERE {own_rows} AND NOT {met}
     RETURNING {key}, {columns}, synced_at
 )
+{keep_aside}
+
+-- name: keep_aside
 INSERT INTO {removed_table} ({key}, {columns}, synced_at, sync_name, removed_by)
 SELECT gone.*, %(sync)s, %(holder)s FROM gone
 ON CONFLICT ({key}) DO UPDATE

@@ -24,6 +24,8 @@ UPDATE sync_state
 SET current_offset = %(after)s, total_synced = %(total_synced)s, is_complete = %(complete)s,
     anchor = %(anchor)s, walk = %(walk)s, refreshing = %(refreshing)s, doubt = %(doubt)s,
     removal_held = %(removal_held)s, fields = %(fields)s,
+    covered_until = %(covered_until)s, changes_began = %(changes_began)s,
+    pass_since = %(pass_since)s, pass_offset = %(pass_offset)s, pass_anchor = %(pass_anchor)s,
     removal_held_at = CASE
         WHEN %(removal_held)s IS NOT NULL THEN coalesce(removal_held_at, now()) END,
     last_sync_at = CASE
@@ -46,6 +48,13 @@ WITH noted AS (
     RETURNING 1
 )
 SELECT count(*) AS noted FROM noted
+
+-- name: note_proof
+UPDATE sync_state
+SET proof = %(proof)s, proven_at = coalesce(%(at)s, proven_at),
+    proven_rows = coalesce(%(rows)s, proven_rows)
+WHERE sync_name = %(sync)s AND epoch = %(epoch)s
+RETURNING epoch
 
 -- name: record
 INSERT INTO sync_history (sync_name, action, from_offset, to_offset, who, reason)

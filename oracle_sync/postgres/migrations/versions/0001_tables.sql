@@ -24,7 +24,15 @@ ALTER TABLE sync_state
     ADD COLUMN IF NOT EXISTS last_error_at timestamptz,
     ADD COLUMN IF NOT EXISTS removal_held integer,
     ADD COLUMN IF NOT EXISTS removal_held_at timestamptz,
-    ADD COLUMN IF NOT EXISTS fields varchar;
+    ADD COLUMN IF NOT EXISTS fields varchar,
+    ADD COLUMN IF NOT EXISTS covered_until timestamptz,
+    ADD COLUMN IF NOT EXISTS changes_began timestamptz,
+    ADD COLUMN IF NOT EXISTS pass_since timestamptz,
+    ADD COLUMN IF NOT EXISTS pass_offset integer NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS pass_anchor varchar,
+    ADD COLUMN IF NOT EXISTS proven_at timestamptz,
+    ADD COLUMN IF NOT EXISTS proven_rows integer,
+    ADD COLUMN IF NOT EXISTS proof jsonb;
 DO $$
 BEGIN
     IF NOT EXISTS (
@@ -39,7 +47,12 @@ END $$;
 COMMENT ON COLUMN sync_state.anchor IS 'the last committed item: its id, or a hash of it';
 COMMENT ON COLUMN sync_state.epoch IS 'goes up with each new writer, so that an old one fails';
 COMMENT ON COLUMN sync_state.walk IS 'number of the full refresh that is or was last walked';
-COMMENT ON COLUMN sync_state.doubt IS 'why a full refresh is due; null: none is';
+COMMENT ON COLUMN sync_state.doubt IS 'why a full refresh or a proof is due; null: none is';
+COMMENT ON COLUMN sync_state.covered_until IS 'time of Oracle before which every change is stored';
+COMMENT ON COLUMN sync_state.changes_began IS 'time of Oracle when what is under way began';
+COMMENT ON COLUMN sync_state.pass_since IS 'since when changes are being read; null: none are';
+COMMENT ON COLUMN sync_state.proven_at IS 'time of Oracle when both sides were last shown equal';
+COMMENT ON COLUMN sync_state.proof IS 'the last comparison of both sides';
 COMMENT ON COLUMN sync_state.removal_held IS
     'rows that the last full refresh did not meet and that stay until that is confirmed';
 COMMENT ON COLUMN sync_state.fields IS 'attributes that the rows were filled with; null: the script';
