@@ -20,6 +20,7 @@ from oracle_sync.cli.options import sync_name_option
 from oracle_sync.cli.servers import demo, dev, sandbox
 from oracle_sync.cli.state import history, status
 from oracle_sync.cli.sync import INTERRUPTED
+from oracle_sync.cli.verify import verify
 from oracle_sync.config.environment import load_env_file
 from oracle_sync.config.settings import BATCH_SIZE, PERCENT, warnings
 from oracle_sync.config.syncs import find
@@ -80,7 +81,7 @@ def sync(
 
 
 for command in (
-    *(status, history, reset, rewind, replay, forget, prepare),
+    *(status, history, verify, reset, rewind, replay, forget, prepare),
     *(check, describe, export, metrics, dev, sandbox, demo),
 ):
     cli.add_command(command)

@@ -53,11 +53,21 @@ def _advise(rows: int, batch_size: int) -> None:
 
 
 def _line(summary: Summary, batch: Batch) -> None:
+    if summary.reading_changes:
+        if batch.received:
+            click.echo(f"Changes: Received {batch.received} rows, {summary.changes} so far")
+        return
     pages = f" in {batch.pages} pages" if batch.pages > 1 else ""
     click.echo(
         f"Batch: Offset={batch.offset_before}  Received {batch.received} items{pages}  "
         f"Updated offset to {batch.offset_after}, total synced: {summary.total_synced}"
     )
+
+
+def _doing(summary: Summary) -> str:
+    if summary.reading_changes:
+        return "Reading changes"
+    return "Full refresh" if summary.refreshing else "Syncing"
 
 
 @contextmanager
@@ -77,7 +87,7 @@ def _bar() -> Iterator[Report]:
         def report(summary: Summary, _batch: Batch) -> None:
             progress.update(
                 task,
-                description="Full refresh" if summary.refreshing else "Syncing",
+                description=_doing(summary),
                 completed=summary.offset_after,
                 total=max(summary.expected or 0, summary.offset_after) or None,
                 rate=summary.rate,

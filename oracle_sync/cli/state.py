@@ -15,7 +15,20 @@ from oracle_sync.errors import NothingSynced, removal_held
 if TYPE_CHECKING:
     from oracle_sync.postgres.status import Status
 
-INTERNAL = {"sync_name", "offset", "complete", "anchor", "epoch", "walk", "holder", "held_since"}
+INTERNAL = {
+    "sync_name",
+    "offset",
+    "complete",
+    "anchor",
+    "epoch",
+    "walk",
+    "holder",
+    "held_since",
+    "changes_began",
+    "pass_since",
+    "pass_offset",
+    "pass_anchor",
+}
 """Parts of a state that `--json` leaves out, or gives under another name."""
 
 
@@ -66,6 +79,8 @@ def _answer(sync_name: str) -> Status | str:
 
 
 def _text(status: Status) -> str:
+    from oracle_sync.engine.proof import clock
+
     state = status.state
     last = f"{state.last_sync_at:%Y-%m-%d %H:%M:%S} UTC" if state.last_sync_at else "never"
     lines = [
@@ -76,12 +91,18 @@ def _text(status: Status) -> str:
         f"Complete: {'yes' if state.complete and not state.removal_held else 'no'}",
         f"Rows in {status.table}: {status.rows}",
     ]
+    if state.covered_until and state.complete:
+        lines.append(f"Changes covered: until {clock(state.covered_until)}")
+    if state.proof:
+        lines.append(f"Equality: {state.proof.sentence()}")
+        if state.proven_at and not state.proof.equal:
+            lines.append(f"Last shown equal: {clock(state.proven_at)}, {state.proven_rows} rows")
     if status.running:
         lines.append(f"Running: {status.running}")
     if state.refreshing:
         lines.append("Full refresh: not finished; the next sync continues it")
     if state.doubt:
-        lines.append(f"Full refresh due: {state.doubt}")
+        lines.append(f"Proof or full refresh due: {state.doubt}")
     if state.removal_held:
         lines.append(f"Removal held: {removal_held(state.removal_held, status.table).sentence()}")
     if status.removed:

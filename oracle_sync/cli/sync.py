@@ -132,7 +132,8 @@ def _conclude(result: Any, summary: Summary | None) -> int:
         f"   Received {summary.received}: {summary.inserted} new, {summary.updated} changed, "
         f"{summary.rejected} rejected; {summary.removed} removed, in {summary.seconds:.1f} s "
         f"({summary.rate:.0f} rows/s)\n"
-        f"   Run: {result.run_id}"
+        + (f"   {summary.proof.sentence()}\n" if summary.proof and summary.proof.equal else "")
+        + f"   Run: {result.run_id}"
     )
     # The table is known to differ from Oracle.
     return 1 if summary.removal_held else 0

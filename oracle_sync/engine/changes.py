@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from oracle_sync.engine.commits import Commits
 from oracle_sync.engine.pager import Pager
-from oracle_sync.engine.rows import Batch, moment
+from oracle_sync.engine.rows import PRECISION, Batch, moment
 from oracle_sync.engine.scope import Scope
 from oracle_sync.engine.source import Source
 from oracle_sync.engine.store import Store, Written
@@ -15,9 +15,6 @@ from oracle_sync.errors import RequestRefused, RowsMoved, SyncError
 
 MAX_PASSES = 3
 """Times that a pass begins again because the row where it stood is gone."""
-
-PRECISION = dt.timedelta(seconds=2)
-"""Two units of the coarsest precision in which a pod prints dates."""
 
 
 class NotTracked(Exception):

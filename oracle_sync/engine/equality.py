@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from oracle_sync.engine.changes import NotTracked, read_changes
 from oracle_sync.engine.proof import Outcome, Proof, count_both
-from oracle_sync.engine.repair import NotRepairable, Ranges, put_right
+from oracle_sync.engine.repair import NotRepairable, Ranges, differences_in, put_right
 from oracle_sync.engine.rows import Batch
 from oracle_sync.engine.source import Source
 from oracle_sync.engine.store import Difference, Store, TooManyRemovals, Written
@@ -28,7 +28,7 @@ class Plan:
     """How equality is to be reached: `limit` is in percent of the rows.
 
     With `changes` `on` it is an error if the source does not give them. `proof` says when both
-    sides are counted: `run`, `hourly` or `off`.
+    sides are counted: `run`, `hourly` or `off`. Without `repair`, differences are only found.
     """
 
     changes: str
@@ -37,6 +37,7 @@ class Plan:
     concurrency: int
     limit: int
     proof: str
+    repair: bool = True
 
 
 @dataclass
@@ -49,6 +50,8 @@ class Reached:
     removed: int = 0
     settled: bool = False
     """Whether offset and anchor were set to the rows there are."""
+    differences: list[Difference] = field(default_factory=list)
+    """The rows that differed."""
     repairable: bool = True
     """Whether the differences, if there are some, could have been looked for by ranges."""
 
@@ -174,27 +177,32 @@ class Equality:
     def _repair(self, proof: Proof) -> tuple[Proof, bool]:
         assert proof.until is not None
         assert proof.theirs is not None
-        store = self._store
-        if store.state.removal_held:
+        store, reached = self._store, self._reached
+        if store.state.removal_held and self._plan.repair:
             return replace(proof, reason="rows wait for their removal to be confirmed"), False
         ranges = Ranges(self._source, self._plan.concurrency)
         try:
-            differences, removed = put_right(
-                ranges, store, proof.until, proof.theirs, self._plan.limit
-            )
+            if self._plan.repair:
+                reached.differences, reached.removed = put_right(
+                    ranges, store, proof.until, proof.theirs, self._plan.limit
+                )
+            else:
+                found = differences_in(ranges, store, proof.until, proof.theirs)
+                reached.differences = [one for _, differences in found for one in differences]
         except (NotRepairable, TooManyRemovals) as error:
-            self._reached.repairable = False
+            reached.repairable = False
             return replace(proof, reason=str(error)), False
         finally:
             ranges.close()
-        self._reached.removed += removed
-        if not differences:
+        if not reached.differences:
             reason = (
                 f"the pod counts {proof.theirs} rows where {proof.ours} are here, and its pages of "
                 "every range in question are equal"
             )
             return replace(proof, outcome=Outcome.UNKNOWN, reason=reason), False
-        self._settle(words(differences), solved=False)
+        if not self._plan.repair:
+            return replace(proof, reason=words(reached.differences)), False
+        self._settle(words(reached.differences), solved=False)
         return self._count_until_still()
 
     def _settle(self, reason: str, *, solved: bool) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 from dataclasses import dataclass
 
+from oracle_sync.config.settings import MAX_BATCH_SIZE
 from oracle_sync.engine.items import read_items
+from oracle_sync.engine.rows import PRECISION, moment
+from oracle_sync.engine.scope import Scope
 from oracle_sync.engine.source import PageRequest, Source
 from oracle_sync.engine.store import State
+from oracle_sync.errors import RequestRefused
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,31 @@ class Probe:
     more: bool
     found: str | None
     total: int | None
+
+
+def changed_rows(
+    source: Source, state: State, lookback: dt.timedelta
+) -> tuple[dict[str, str], bool] | None:
+    """Return the rows that changed lately, with their dates, and whether there are more of them.
+
+    Rows that are stored are among them. None where the source does not give them.
+
+    Raises:
+        SourceError: if there is no answer, or none that can be read.
+    """
+    if not source.dated or state.covered_until is None:
+        return None
+    since = state.covered_until - lookback
+    request = PageRequest(0, MAX_BATCH_SIZE, scope=Scope(changed_since=since))
+    try:
+        page = source.fetch(request, threading.Event())
+    except RequestRefused:
+        return None
+    rows = read_items(page.items, 0, source.collection)
+    dates = {key: date for key, date in zip(rows.keys, rows.dates, strict=True) if date}
+    if any(moment(date) < since - PRECISION for date in dates.values()):
+        return None
+    return dates, bool(page.has_more)
 
 
 def probe(source: Source, state: State, *, count: bool = False) -> Probe:

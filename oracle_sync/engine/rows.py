@@ -11,6 +11,10 @@ Values = tuple[Value, ...]
 """What a row holds besides its key, in the order of `Collection.columns`."""
 
 
+PRECISION = dt.timedelta(seconds=2)
+"""Two units of the coarsest precision in which a pod prints dates."""
+
+
 def moment(date: str) -> dt.datetime:
     """Return a date of Oracle's as a time; one without a zone is in UTC."""
     time = dt.datetime.fromisoformat(date)

@@ -38,12 +38,22 @@ STATEMENT_MS = 5_000
 OF_A_SYNC: tuple[tuple[str, Callable[[Standing], float | None], str], ...] = (
     ("lag_rows", lambda s: s.lag, "Rows that Oracle counted and that lie beyond the offset."),
     ("seconds_since_success", lambda s: s.seconds_since_success, "Age of the last success."),
+    (
+        "proven_seconds",
+        lambda s: s.seconds_since_proof,
+        "Seconds since the table was shown to equal Oracle.",
+    ),
+    (
+        "equal",
+        lambda s: s.state.proof.equal if s.state.proof else None,
+        "1: the last comparison showed the table equal to Oracle; 0: it did not.",
+    ),
     ("offset", lambda s: s.state.offset, "Offset up to which everything is stored."),
     ("source_rows", lambda s: s.state.source_total, "Rows that Oracle counted at the last run."),
     ("complete", lambda s: s.state.complete, "1: the last walk reached the end."),
     ("rejected_open", lambda s: s.rejected, "Items that could not be stored, not resolved."),
     ("removed_rows", lambda s: s.removed, "Rows gone from Oracle, kept aside."),
-    ("refresh_due", lambda s: s.state.doubt is not None, "1: a full refresh is due."),
+    ("refresh_due", lambda s: s.state.doubt is not None, "1: a proof or a full refresh is due."),
     ("removal_held", lambda s: s.state.removal_held or 0, "Rows too many to remove unconfirmed."),
     ("refreshing", lambda s: s.state.refreshing, "1: a full refresh has begun and not ended."),
     ("running", lambda s: s.running is not None, "1: somebody holds the lock of this sync."),

@@ -10,10 +10,12 @@ from typing import Any
 import dagster as dg
 
 from oracle_sync.engine.probe import Probe
+from oracle_sync.engine.proof import Outcome, clock
 from oracle_sync.errors import SyncError, removal_held
 from oracle_sync.orchestration.foreign_text import as_markdown, as_table
 from oracle_sync.postgres.status import Status
 
+EQUAL = "equals_oracle"
 COUNT = "matches_oracle_count"
 ANCHOR = "anchor_stands"
 REJECTS = "nothing_rejected"
@@ -23,7 +25,11 @@ OPEN = "nothing_left_open"
 ASKING = frozenset({COUNT, ANCHOR})
 """Those that need a request to Oracle."""
 
+PROOF_AGE = 2 * 3600
+"""Seconds after which a proof is too old for a check to pass."""
+
 _DESCRIPTIONS = {
+    EQUAL: "Both sides counted the same rows, by Oracle's dates, so that they are the same rows.",
     COUNT: "The table has as many rows as Oracle says there are. Oracle estimates: a warning.",
     ANCHOR: "The last row stored is still where it was. If not, rows moved: a full refresh is due.",
     REJECTS: "No item waits in rejected_items for a fix and a replay.",
@@ -64,6 +70,7 @@ def results(
         seen: what Oracle showed at the offset, asked after `status` was read; or why it did not.
     """
     verdicts: dict[str, Callable[[], _Verdict]] = {
+        EQUAL: lambda: _equal(status),
         COUNT: lambda: _count(status, seen),
         ANCHOR: lambda: _anchor(status, seen),
         REJECTS: lambda: _rejects(status),
@@ -84,6 +91,28 @@ def results(
 
 def _nothing_compared(why: str, metadata: Mapping[str, Any]) -> _Verdict:
     return _Verdict(False, f"Nothing was compared: {why}", metadata)
+
+
+def _equal(status: Status) -> _Verdict:
+    state, proof = status.state, status.state.proof
+    if proof is None:
+        return _nothing_compared("no run has counted both sides yet.", {})
+    values = {
+        "rows_in_table": proof.ours,
+        "rows_in_oracle": proof.theirs,
+        "rows_rejected": proof.rejected,
+        "dated_until": proof.until and clock(proof.until),
+        "shown_equal_at": state.proven_at and clock(state.proven_at),
+        "seconds_to_count": round(proof.seconds, 3),
+    }
+    metadata = {name: value for name, value in values.items() if value is not None}
+    if proof.outcome == Outcome.UNKNOWN:
+        return _Verdict(False, proof.sentence(), metadata)
+    if proof.equal and (status.seconds_since_proof or 0) > PROOF_AGE:
+        text = f"{proof.sentence()} That is too long ago: a run compares them anew."
+        return _Verdict(False, text, metadata)
+    severity = _ERROR if proof.outcome == Outcome.DIFFERENT else _WARN
+    return _Verdict(proof.equal, proof.sentence(), metadata, severity)
 
 
 def _count(status: Status, seen: Probe | SyncError) -> _Verdict:
@@ -117,7 +146,7 @@ def _anchor(status: Status, seen: Probe | SyncError) -> _Verdict:
         return _Verdict(True, f"The row before offset {state.offset} is the one stored.", metadata)
     text = (
         f"The row before offset {state.offset} is not the one stored: rows were added or removed "
-        "before it. The sensor asks for a full refresh, or start one: full_refresh: true."
+        "before it. The next run, which the sensor asks for, puts that right."
     )
     return _Verdict(False, text, metadata, _ERROR)
 
@@ -174,7 +203,7 @@ def _open(status: Status) -> _Verdict:
         text = removal_held(state.removal_held, status.table).sentence()
         return _Verdict(False, text, metadata, _ERROR)
     if state.doubt:
-        text = f"A full refresh is due: {state.doubt}. The sensor asks for it, or start one."
+        text = f"A proof or a full refresh is due: {state.doubt}. The next run makes it."
         return _Verdict(False, text, metadata, _ERROR)
     if state.refreshing:
         text = f"A full refresh is not finished; it has reached offset {state.offset}."

@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 
 from oracle_sync.config.collection import Collection
+from oracle_sync.engine.proof import clock
 from oracle_sync.engine.run import Summary
 from oracle_sync.errors import clean
 from oracle_sync.oracle.client import OracleClient
@@ -63,6 +64,8 @@ def run_metadata(
         "shifts": summary.shifts,
         "full_refreshes": summary.refreshes,
         "removal_held": summary.removal_held,
+        "changes_read": summary.changes,
+        "equality": summary.proof.sentence() if summary.proof else "No count was due.",
         "seconds": float(round(summary.seconds, 3)),
         "rows_per_second": float(round(summary.rate, 1)),
         "sync_name": summary.sync_name,
@@ -87,7 +90,9 @@ def _state_table(status: Status) -> dg.TableMetadataValue:
         "total_synced": state.total_synced,
         "is_complete": "yes" if state.complete else "no",
         "anchor": state.anchor,
-        "full refresh due": state.doubt or "no",
+        "proof or full refresh due": state.doubt or "no",
+        "changes covered until": clock(state.covered_until) if state.covered_until else "not known",
+        "shown equal": clock(state.proven_at) if state.proven_at else "never",
         "removal held back": state.removal_held or "no",
         "rows gone from Oracle": status.removed,
         "rejected items": status.rejected,

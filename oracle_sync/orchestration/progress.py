@@ -65,4 +65,5 @@ def closing(summary: Summary) -> str:
         f"Sync Complete! Total Synced: {summary.total_synced}, Final Offset: "
         f"{summary.offset_after}; {summary.received} received, {summary.inserted} new, "
         f"{summary.updated} changed, {summary.removed} removed, {summary.rejected} rejected."
+        + (f" {summary.proof.sentence()}" if summary.proof else "")
     )

@@ -3,14 +3,13 @@
 import datetime as dt
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cached_property
 
 import dagster as dg
 
 from oracle_sync.config.settings import Settings
 from oracle_sync.config.syncs import Sync
-from oracle_sync.engine.probe import probe
+from oracle_sync.engine.probe import changed_rows, probe
 from oracle_sync.engine.store import State
 from oracle_sync.errors import Locked, SettingError, StoreError, SyncError, shorten
 from oracle_sync.oracle.client import OracleClient
@@ -50,14 +49,6 @@ ENDED = [Status.SUCCESS, Status.FAILURE, Status.CANCELED]
 
 class _WishRefused(Exception):
     """The sync can't be moved, or not yet, to the offset that the cursor asks for."""
-
-
-@dataclass(frozen=True)
-class _Due:
-    """Why a run is due; and whether it has to be a full refresh."""
-
-    reason: str
-    full_refresh: bool = False
 
 
 class Tick:
@@ -119,8 +110,7 @@ class Tick:
             due = self._due(state)
             mirror = cursor.mirror(state, FailedLooks())
         if due is None:
-            reason = f"Up to date at offset {state.offset}."
-            return dg.SensorResult(skip_reason=reason, cursor=mirror)
+            return dg.SensorResult(skip_reason=_up_to_date(state), cursor=mirror)
         return dg.SensorResult(run_requests=[self._request(due, state.offset)], cursor=mirror)
 
     def _failed(self, cursor: Cursor, count: int, failure: SyncError) -> dg.SensorResult:
@@ -136,7 +126,7 @@ class Tick:
         kept = cursor.mirror(self._state, failed) if self._state else cursor.keep(failed)
         if count < LOOKS:
             return dg.SensorResult(skip_reason=sentence, cursor=kept)
-        due = _Due(f"{count} looks in a row have failed: a run shows why")
+        due = f"{count} looks in a row have failed: a run shows why"
         return dg.SensorResult(run_requests=[self._request(due)], cursor=kept)
 
     @cached_property
@@ -200,40 +190,56 @@ class Tick:
                 f"The cursor asks for offset {offset}, but {error.sentence()}"
             ) from error
 
-    def _request(self, due: _Due, offset: int | None = None) -> dg.RunRequest:
+    def _request(self, due: str, offset: int | None = None) -> dg.RunRequest:
         # No run_key: a failed run would spend it, and nothing would be asked for again.
         name = self._sync.name
-        values = {"sync_name": name, "full_refresh": due.full_refresh}
-        tags = run_tags(name, shorten(due.reason, 200))
+        tags = run_tags(name, shorten(due, 200))
         if offset is not None:
             tags["oracle_sync/offset"] = str(offset)
-        return dg.RunRequest(run_config=run_config(self._sync, values), tags=tags)
+        return dg.RunRequest(run_config=run_config(self._sync, {"sync_name": name}), tags=tags)
 
-    def _due(self, state: State) -> _Due | None:
+    def _due(self, state: State) -> str | None:
         """Ask Oracle, and return why a run is due, if one is."""
         client = self._client()
         if state.fields is not None and state.fields != client.fields:
             # A field that was added is missing in every row; one that was dropped grows stale.
-            return _Due("the fields asked for have changed")
+            return "the fields asked for have changed"
         seen = probe(client, state)
         if seen.anchored is False:
-            reason = f"rows moved: the row before offset {state.offset} is another one"
-            return _Due(reason, full_refresh=True)
+            return f"rows moved: the row before offset {state.offset} is another one"
         if seen.more:
-            new = f"new rows after offset {state.offset}" if state.offset else "the first sync"
-            return _Due(new)
-        return None
+            return f"new rows after offset {state.offset}" if state.offset else "the first sync"
+        return "rows have changed" if self._has_changes(client, state) else None
+
+    def _has_changes(self, client: OracleClient, state: State) -> bool:
+        if self._settings.oracle.changes == "off":
+            return False
+        seen = changed_rows(client, state, dt.timedelta(seconds=self._settings.lookback))
+        if seen is None:
+            return False
+        dates, more = seen
+        return more or not self._database.are_stored(state.sync_name, dates)
 
 
-def _due_without_a_look(state: State) -> _Due | None:
+def _up_to_date(state: State) -> str:
+    """Return what a tick says that found nothing new."""
+    parts = [f"Up to date at offset {state.offset}"]
+    if state.covered_until:
+        parts.append(f"changes covered until {state.covered_until:%H:%M:%S} UTC")
+    if state.proven_at:
+        parts.append(f"shown equal at {state.proven_at:%H:%M:%S} UTC")
+    return f"{', '.join(parts)}."
+
+
+def _due_without_a_look(state: State) -> str | None:
     """Return why a run is due whatever Oracle has, if one is."""
     if state.doubt:
-        return _Due(f"a full refresh is due: {state.doubt}", full_refresh=True)
+        return f"a proof or a full refresh is due: {state.doubt}"
     if state.refreshing or (state.offset and not state.complete):
-        return _Due(f"an unfinished sync continues from offset {state.offset}")
+        return f"an unfinished sync continues from offset {state.offset}"
     if state.last_error:
-        return _Due("the last run failed: another one shows whether it works again")
+        return "the last run failed: another one shows whether it works again"
     if state.last_success_at and runs.now() - state.last_success_at > CONFIRM_AFTER:
         # Before Oracle is asked: if it does not answer, people hear of a failed run.
-        return _Due("no run for an hour: one confirms that all is well")
+        return "no run for an hour: one confirms that all is well"
     return None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from oracle_sync.config.syncs import Sync
 from oracle_sync.engine.store import State
 from oracle_sync.errors import NothingSynced, SettingError, shorten
 from oracle_sync.postgres import embedded, reader, schema, status
-from oracle_sync.postgres.connection import connect, errors, in_schema
+from oracle_sync.postgres.connection import connect, errors, in_schema, many
 from oracle_sync.postgres.queries import query
 from oracle_sync.postgres.status import Details, Status
 from oracle_sync.postgres.writer import Writer
@@ -99,6 +100,14 @@ class Database:
         with suppress(NothingSynced), self.connection("reading sync_state") as connection:
             return reader.read_state(connection, sync_name)
         return None
+
+    def are_stored(self, sync_name: str, dates: Mapping[str, str]) -> bool:
+        """Return whether rows are stored with the dates that are given by their keys."""
+        parameters = {"sync": sync_name, "dates": json.dumps(dict(dates))}
+        text = query("count_stored", self.collection)
+        with self.connection("looking for rows") as connection:
+            (row,) = many(connection, text, parameters)
+            return bool(row["stored"] == len(dates))
 
     def holder(self, sync_name: str) -> str | None:
         """See `reader.lock_holder`."""

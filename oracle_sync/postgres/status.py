@@ -34,6 +34,7 @@ class Standing:
         state: its row of `sync_state`.
         lag: rows that Oracle counted and that lie beyond the offset; None without such a count.
         seconds_since_success: by the database's clock; None before the first success.
+        seconds_since_proof: since the two sides were last shown equal; None: never.
         removed: rows of this sync that are gone from Oracle and kept aside.
         rejected: items that could not be stored and are not resolved.
         running: who holds the lock, in words; None where nobody does.
@@ -42,6 +43,7 @@ class Standing:
     state: State
     lag: int | None
     seconds_since_success: float | None
+    seconds_since_proof: float | None
     removed: int
     rejected: int
     running: str | None
@@ -100,6 +102,7 @@ def standings(
             CASE WHEN source_total IS NOT NULL
                 THEN greatest(0, source_total - greatest(current_offset, 0)) END AS lag,
             extract(epoch FROM now() - last_success_at)::float8 AS seconds_since_success,
+            extract(epoch FROM now() - proven_at)::float8 AS seconds_since_proof,
             coalesce(removed, 0) AS removed, coalesce(rejected, 0) AS rejected,
             {query("lock_key")} IN (SELECT key FROM locks) AS running
         FROM sync_state s

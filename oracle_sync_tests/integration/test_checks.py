@@ -21,7 +21,7 @@ from oracle_sync_tests.support.faulty_pod import FaultyServer as SandboxServer
 from oracle_sync_tests.support.harness import rows
 
 TABLE = dg.AssetKey("minimal_opportunities")
-ALL = {checks.COUNT, checks.ANCHOR, checks.REJECTS, checks.OFFSET, checks.OPEN}
+ALL = {checks.EQUAL, checks.COUNT, checks.ANCHOR, checks.REJECTS, checks.OFFSET, checks.OPEN}
 
 Results = dict[str, dg.AssetCheckEvaluation]
 Execute = Callable[..., Results]
@@ -119,8 +119,8 @@ def test_a_run_carries_all_checks_and_asks_one_small_request_for_them(
 
     assert set(found) == ALL
     assert all(check.passed for check in found.values())
-    # The first is the sync's own, which joins and confirms the end.
-    assert server.requests == before + 2
+    # The run's own three join and confirm the end, read the changes and count.
+    assert server.requests == before + 4
     assert server.log[-1]["limit"] == 2
     assert numbers(found[checks.COUNT]) == {
         "rows_in_table": 120,
@@ -240,7 +240,7 @@ def test_a_row_gone_before_the_offset_makes_the_anchor_fall(
 
     assert not found.passed
     assert found.severity == dg.AssetCheckSeverity.ERROR
-    assert "full refresh" in (found.description or "")
+    assert "The next run" in (found.description or "")
     told = numbers(found)
     assert told["offset"] == "120"
     assert told["stored"] != told.get("found")
@@ -354,6 +354,7 @@ def test_items_set_aside_may_or_may_not_have_a_row(total: int | None, passed: bo
     status = Status(
         state=State("one"),
         lag=None,
+        seconds_since_proof=None,
         seconds_since_success=None,
         removed=0,
         rejected=2,

@@ -59,6 +59,7 @@ LOOKING = {
     ("rewind", "0", "--reason", "x"): 1,
     ("replay",): 1,
     ("forget", "x"): 1,
+    ("verify",): 1,
 }
 
 
@@ -137,6 +138,7 @@ def test_the_status_for_programs_keeps_its_names(command: Command, synced: str) 
         *("fields", "removal_held", "removal_held_at", "last_error", "last_error_at"),
         *("rows", "own_rows", "removed", "rejected"),
         *("rejected_examples", "table", "running"),
+        *("covered_until", "proven_at", "proven_rows", "proof", "seconds_since_proof"),
     }
     assert (shown["known"], shown["current_offset"], shown["rows"]) == (True, 12, 12)
 

@@ -7,11 +7,15 @@ from typing import Any
 
 import pytest
 
+from oracle_sync.config.collection import OPPORTUNITIES
+from oracle_sync.config.settings import Settings
 from oracle_sync.engine.proof import Outcome
 from oracle_sync.engine.run import Summary
-from oracle_sync.errors import RemovalHeld, SettingError
+from oracle_sync.errors import RemovalHeld, SettingError, Unavailable
+from oracle_sync.operations.verify import Verified, verify
+from oracle_sync.postgres.database import Database
 from oracle_sync_tests.support.dated import DatedSource
-from oracle_sync_tests.support.harness import offset, removed, rows, run, state, table
+from oracle_sync_tests.support.harness import NAME, offset, removed, rows, run, state, table
 from oracle_sync_tests.support.source import ListSource
 
 LOOKBACK = 300
@@ -285,3 +289,42 @@ def test_an_undated_row_keeps_equality_from_being_said(database_url: str) -> Non
     assert done.proof is not None
     assert done.proof.outcome == Outcome.UNKNOWN
     assert "1 rows have no date" in done.warnings[-1]
+
+
+def verified(url: str, source: DatedSource, *, repair: bool = False) -> Verified:
+    return verify(
+        source, Database(url, OPPORTUNITIES), NAME, Settings(), repair=repair, holder="test"
+    )
+
+
+def test_a_comparison_names_the_rows_that_differ_and_repairs_them_only_if_asked_to(
+    database_url: str,
+) -> None:
+    source = synced(database_url)
+    assert verified(database_url, source).proof.equal
+    gone, old = source.keys[10], source.keys[500] + 1
+    source.remove([gone, source.keys[11]])
+    source.write(old, "old", at=source.now - dt.timedelta(days=2))
+    found = verified(database_url, source)
+    assert found.proof.outcome == Outcome.DIFFERENT
+    assert {"gone", "missing"} == {difference.kind for difference in found.differences}
+    assert str(gone) in table(database_url)
+    assert verified(database_url, source, repair=True).proof.equal
+    assert table(database_url) == source.table()
+
+
+def test_a_changed_value_behind_the_same_count_is_named_with_its_columns(database_url: str) -> None:
+    source = synced(database_url)
+    source.items[source.keys[20]]["OptyNumber"] = "silently changed"
+    source.remove([source.keys[21]])
+    found = verified(database_url, source)
+    assert f"{source.keys[20]} changed (opportunity_number)" in map(str, found.differences)
+
+
+def test_a_table_whose_walk_has_not_ended_is_not_compared(database_url: str) -> None:
+    source = DatedSource(1_000)
+    source.errors = [None, None, Unavailable("503")]
+    with pytest.raises(Unavailable):
+        sync(database_url, source, concurrency=1)
+    with pytest.raises(SettingError, match="has not reached the end"):
+        verified(database_url, source)

@@ -33,7 +33,14 @@ from oracle_sync_tests.support.harness import rows, run
 from oracle_sync_tests.support.source import ListSource
 
 FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
-COLUMNS = ["id", "opportunity_id", "opportunity_number", "synced_at", "extra", "sync_names"]
+COLUMNS = [
+    "id",
+    "opportunity_id",
+    "opportunity_number",
+    "synced_at",
+    "source_updated_at",
+    "sync_names",
+]
 INSERT = "INSERT INTO minimal_opportunities (opportunity_id, opportunity_number) VALUES (%s, %s)"
 DIFFICULT = [
     "plain",
@@ -63,11 +70,11 @@ def filled(database_url: str) -> str:
         rows(
             database_url,
             "INSERT INTO minimal_opportunities (opportunity_id, opportunity_number, synced_at, "
-            "extra, sync_names) VALUES (%s, %s, %s, %s, %s)",
+            "source_updated_at, sync_names) VALUES (%s, %s, %s, %s, %s)",
             f"0{number}",
             text,
             f"2026-01-02 03:04:0{number}{'.5' if number % 2 else ''}",
-            '{"a": [1, null]}' if number == 1 else None,
+            "2026-01-01 22:00:00.25-05" if number == 1 else None,
             None if number == 2 else ["other"],
         )
     rows(database_url, "INSERT INTO sync_state (sync_name) VALUES ('other')")
@@ -151,7 +158,7 @@ def test_a_csv_file_holds_every_row_as_it_is(filled: str, tmp_path: Path) -> Non
     ]
     assert lines[3][3] == "2026-01-02T03:04:00.000000Z"
     assert lines[4][3] == "2026-01-02T03:04:01.500000Z"
-    assert lines[4][4] == '{"a": [1, null]}'
+    assert (lines[3][4], lines[4][4]) == ("", "2026-01-02T03:00:00.250000Z")
     assert {line[5] for line in lines} == {f'["{DEFAULT_SYNC_NAME}"]', '["other"]', ""}
 
 
@@ -164,11 +171,13 @@ def test_a_parquet_file_holds_every_row_with_its_type_and_tells_null_from_empty(
     assert {name: str(found.schema.field(name).type) for name in COLUMNS} == {
         "id": "int64",
         "synced_at": "timestamp[us, tz=UTC]",
-    } | dict.fromkeys(("opportunity_id", "opportunity_number", "extra", "sync_names"), "string")
+        "source_updated_at": "timestamp[us, tz=UTC]",
+    } | dict.fromkeys(("opportunity_id", "opportunity_number", "sync_names"), "string")
     read = found.to_pylist()
     assert [(r["id"], r["opportunity_id"], r["opportunity_number"]) for r in read] == table(filled)
     assert read[4]["synced_at"] == pd.Timestamp("2026-01-02 03:04:01.5", tz="UTC")
-    assert (read[3]["extra"], read[4]["extra"]) == (None, '{"a": [1, null]}')
+    assert read[3]["source_updated_at"] is None
+    assert read[4]["source_updated_at"] == pd.Timestamp("2026-01-02 03:00:00.25", tz="UTC")
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 11, 10_000])
@@ -524,9 +533,9 @@ def test_memory_does_not_grow_with_the_table(database_url: str, form: str, tmp_p
     def fill(first: int, last: int) -> None:
         rows(
             database_url,
-            "INSERT INTO minimal_opportunities (opportunity_id, opportunity_number, synced_at, "
-            "extra) SELECT '3000000' || n, 'CDRM_' || n, now(), "
-            "jsonb_build_object('Name', repeat('x', 100)) FROM generate_series(%s, %s) n",
+            "INSERT INTO minimal_opportunities (opportunity_id, opportunity_number, synced_at) "
+            "SELECT '3000000' || n, 'CDRM_' || n || repeat('x', 100), now() "
+            "FROM generate_series(%s, %s) n",
             first,
             last,
         )

@@ -159,7 +159,12 @@ def test_job_sensor_schedule_and_resources_have_the_names_that_scripts_rely_on(
     repository = defs.get_repository_def()
 
     jobs = {job.name for job in repository.get_all_jobs()} - {"__ASSET_JOB"}
-    assert jobs == {"sync_opportunities", "reset_or_rewind", "replay_rejected_items"}
+    assert jobs == {
+        "sync_opportunities",
+        "reset_or_rewind",
+        "replay_rejected_items",
+        "verify_table",
+    }
     # The other one is Dagster's own, for the hourly overview.
     ours = {sensor.name for sensor in repository.sensor_defs}
     assert ours == {"new_opportunities", "sync_alerts", "default_automation_condition_sensor"}
@@ -192,7 +197,14 @@ def test_a_table_that_nobody_looks_after_becomes_stale(
 
 
 @pytest.mark.parametrize(
-    "name", ["sync_opportunities", "__ASSET_JOB", "reset_or_rewind", "replay_rejected_items"]
+    "name",
+    [
+        "sync_opportunities",
+        "__ASSET_JOB",
+        "reset_or_rewind",
+        "replay_rejected_items",
+        "verify_table",
+    ],
 )
 def test_a_run_is_one_process_also_if_it_was_clicked(defs: dg.Definitions, name: str) -> None:
     """The step of a killed run would otherwise live on, and write."""

@@ -1,6 +1,12 @@
 -- name: contains
 SELECT EXISTS (SELECT FROM {table} WHERE {key} = %(key)s) AS found
 
+-- name: count_stored
+-- How many of these rows are here with exactly these dates.
+SELECT count(*) AS stored FROM json_each_text(%(dates)s::json) AS d (key, date)
+JOIN {table} t ON t.{key} = d.key::{key_type}
+WHERE {own_rows} AND t.source_updated_at = d.date::timestamptz
+
 -- name: latest
 SELECT {preview}, synced_at FROM {table} ORDER BY id DESC LIMIT %(rows)s
 
