@@ -124,7 +124,9 @@ def _conclude(result: Any, summary: Summary | None) -> int:
         raise _error_of(result)
     for warning in summary.warnings:
         click.echo(f"Warning: {warning}", err=True)
-    complete = "Synced, with rows too many:" if summary.removal_held else "Sync Complete!"
+    complete = "Synced, but the table differs from Oracle:" if summary.differs else "Sync Complete!"
+    if summary.removal_held:
+        complete = "Synced, with rows too many:"
     click.echo(
         f"{complete}\n"
         f"   Total Synced: {summary.total_synced}\n"
@@ -135,8 +137,7 @@ def _conclude(result: Any, summary: Summary | None) -> int:
         + (f"   {summary.proof.sentence()}\n" if summary.proof and summary.proof.equal else "")
         + f"   Run: {result.run_id}"
     )
-    # The table is known to differ from Oracle.
-    return 1 if summary.removal_held else 0
+    return 1 if summary.differs else 0
 
 
 def _demand_databases(settings: Settings) -> None:

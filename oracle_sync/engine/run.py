@@ -84,6 +84,12 @@ class Summary:
     warnings: list[str] = field(default_factory=list)
 
     @property
+    def differs(self) -> bool:
+        """Return whether the table is known to differ from the source."""
+        counted = self.proof is not None and self.proof.outcome == Outcome.DIFFERENT
+        return counted or self.removal_held > 0
+
+    @property
     def rate(self) -> float:
         """Return the rows received per second."""
         return self.received / self.seconds if self.seconds > 0 else 0.0

@@ -166,6 +166,7 @@ def test_many_deletions_are_held_by_the_brake_until_they_are_confirmed(database_
         sync(database_url, source)
     done = sync(database_url, source)
     assert not equal(done)
+    assert done.differs
     assert done.removal_held == 300
     assert len(table(database_url)) == 1_000
     done = sync(database_url, source, confirm_removal=True, removal_limit=100)
