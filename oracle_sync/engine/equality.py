@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from oracle_sync.engine.changes import NotTracked, read_changes
-from oracle_sync.engine.proof import Outcome, Proof, count_both
+from oracle_sync.engine.counting import count_both
+from oracle_sync.engine.proof import Outcome, Proof
 from oracle_sync.engine.repair import NotRepairable, Ranges, differences_in, put_right
 from oracle_sync.engine.rows import Batch
 from oracle_sync.engine.source import Source

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oracle_sync.engine.proof import MILLISECOND, SECOND, Outcome, Proof, choose_bound
+from oracle_sync.engine.counting import MILLISECOND, SECOND, choose_bound
+from oracle_sync.engine.proof import Outcome, Proof
 
 NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 
