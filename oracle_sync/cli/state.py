@@ -105,6 +105,7 @@ def _text(status: Status) -> str:
         lines.append(f"Proof or full refresh due: {state.doubt}")
     if state.removal_held:
         lines.append(f"Removal held: {removal_held(state.removal_held, status.table).sentence()}")
+    lines += _columns(status)
     if status.removed:
         lines.append(f"Removed from Oracle: {_count(status.removed, 'row')}, kept aside")
     if status.rejected:
@@ -116,6 +117,22 @@ def _text(status: Status) -> str:
     if state.last_error:
         lines.append(f"Last error: {state.last_error}")
     return "\n   ".join(lines)
+
+
+def _columns(status: Status) -> list[str]:
+    """Return what is not as the fields that are asked for say."""
+    lines = []
+    if status.state.refilling:
+        missing = ", ".join(status.state.refilling_fields)
+        lines.append(f"Not in every row yet: {missing}; the next sync fills them")
+    lines += [f"Not filled since {one.since}: {one.column}" for one in status.unfilled]
+    if status.description_refusal:
+        lines.append(
+            f"Without types: the pod does not describe its attributes. {status.description_refusal}"
+        )
+    if status.missing:
+        lines.append(f"Refused by Oracle: {', '.join(status.missing)}")
+    return lines
 
 
 def _count(number: int, noun: str) -> str:

@@ -66,6 +66,16 @@ class Collection:
         """Return the order where ORACLE_ORDER_BY does not say otherwise."""
         return f"{self.key.attribute}:asc"
 
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """Return the attributes that are read: the key first, then those of the columns."""
+        return tuple(column.attribute for column in (self.key, *self.columns))
+
+    @property
+    def attribute_list(self) -> str:
+        """Return the attributes in alphabetical order, separated by commas."""
+        return ",".join(sorted(self.attributes))
+
 
 OPPORTUNITIES = Collection(
     path="opportunities",

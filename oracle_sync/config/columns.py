@@ -36,6 +36,11 @@ ALL, ALL_CUSTOM = "*", "*_c"
 _ATTRIBUTE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,199}")
 
 
+def is_attribute(name: str) -> bool:
+    """Return whether a text can be the name of an attribute."""
+    return _ATTRIBUTE.fullmatch(name) is not None
+
+
 def read_fields(text: str) -> tuple[str, ...]:
     """Return the attributes that ORACLE_FIELDS names, each once, in order.
 
@@ -44,7 +49,7 @@ def read_fields(text: str) -> tuple[str, ...]:
     """
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     for name in names:
-        if name not in (ALL, ALL_CUSTOM) and not _ATTRIBUTE.fullmatch(name):
+        if name not in (ALL, ALL_CUSTOM) and not is_attribute(name):
             raise SettingError(
                 f"ORACLE_FIELDS names {name[:60]!r}, which cannot be an attribute of Oracle's.",
                 "Name attributes, separated by commas; *_c stands for all custom ones, * for all.",
@@ -61,10 +66,11 @@ def column_name(attribute: str) -> str:
     return f"{name}_" if name in OURS or name in SYSTEM else name
 
 
-def needs_description(fields: Sequence[str], collection: Collection) -> bool:
+def needs_description(
+    fields: Sequence[str], collection: Collection, types: Mapping[str, str] | None = None
+) -> bool:
     """Return whether `describe` has to be asked: for types, or for what a star stands for."""
-    declared = {collection.key.attribute, *(column.attribute for column in collection.columns)}
-    return not set(fields) <= declared
+    return not set(fields) <= {*collection.attributes, *(types or {})}
 
 
 def resolve_columns(

@@ -95,6 +95,13 @@ class OracleSettings:
         "collections is their key and number",
         default=OPPORTUNITIES.default_fields,
     )
+    missing_fields: str = setting(
+        "ORACLE_SYNC_MISSING_FIELDS",
+        "{bounds}: what to do about a field that Oracle refuses. skip goes on without it, and says "
+        "so",
+        Choice(("refuse", "skip")),
+        "refuse",
+    )
     order_by: str = setting(
         "ORACLE_ORDER_BY",
         "order of the rows; must end in a unique key. The default is the collection's key",
@@ -135,6 +142,11 @@ class OracleSettings:
 
     refusals: Mapping[str, SettingError] = field(default_factory=dict, repr=False, compare=False)
     """Why the value that was set is not allowed, by field; the field has its default."""
+
+    @property
+    def skips_missing(self) -> bool:
+        """Return whether a sync goes on without the fields that Oracle refuses."""
+        return self.missing_fields == "skip"
 
     def orders_by(self, name: str) -> bool:
         """Return whether rows come in the ascending order of this one field."""

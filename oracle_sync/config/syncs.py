@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from oracle_sync.config.collection import OPPORTUNITIES, Collection
-from oracle_sync.config.columns import read_fields, resolve_columns
 from oracle_sync.config.declaration import declare_collection
 from oracle_sync.config.names import nearest
 from oracle_sync.config.settings import (
@@ -114,10 +113,6 @@ class Sync:
     def path(self, name: str) -> list[str]:
         """Return an asset key of this sync's own: `name`, or with its name before it."""
         return [self.schema, name] if self.schema else [name]
-
-    def resolved(self, fields: str) -> Collection:
-        """Return its collection with a column for each attribute in the text of ORACLE_FIELDS."""
-        return resolve_columns(self.collection, read_fields(fields), None, self.types)
 
     def settings(self) -> Settings:
         """Return its own settings over the environment's, over what suits its collection.

@@ -36,9 +36,13 @@ class Joined:
 
     @property
     def fresh_rejects(self) -> list[Reject]:
-        """Return the rejects among the new items: older ones have been set aside already."""
+        """Return the rejects among the new items: older ones have been set aside already.
+
+        Those whose row is written once more are among them: without them, the row would seem to
+        have come in full by now.
+        """
         start = self.page.request.offset + self.fresh
-        return [reject for reject in self.rows.rejects if reject.offset >= start]
+        return [one for one in self.rows.rejects if one.offset >= start or one.field is not None]
 
     def refuse_only_rejects(self) -> None:
         """Stop where none of the new items can be stored.

@@ -89,4 +89,5 @@ class Batch:
         self.keys = self.keys + other.keys
         self.values = self.values + other.values
         self.dates = self.dates + other.dates
-        self.rejects = self.rejects + other.rejects
+        begin = other.offset_before
+        self.rejects = self.rejects + [one for one in other.rejects if one.offset >= begin]

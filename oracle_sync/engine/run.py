@@ -43,8 +43,6 @@ class Options:
     removal_limit: int = 10
     confirm_removal: bool = False
     """Carry out a removal that is held back, within the limit."""
-    fields: str | None = None
-    """The attributes that rows are to be filled with, sorted; None: as they are."""
     changes: str = "off"
     """Whether changes are read by their date: `auto`: where the source allows that, `on`, `off`."""
     lookback: int = 300
@@ -120,13 +118,6 @@ def run_sync(
     return run.summary
 
 
-def changed_fields(filled: set[str], asked: set[str]) -> str:
-    """Return in words how the fields asked for differ from those that rows were filled with."""
-    added = [f"+{name}" for name in sorted(asked - filled)]
-    dropped = [f"-{name}" for name in sorted(filled - asked)]
-    return f"the fields asked for have changed: {', '.join(added + dropped)}"
-
-
 class _Run:
     def __init__(self, source: Source, store: Store, options: Options, report: Report) -> None:
         self._source = source
@@ -155,13 +146,14 @@ class _Run:
     def to_the_end(self) -> None:
         """Walk; refresh where asked for, or where it turns out that rows have moved."""
         store, summary = self._store, self.summary
-        self._heed_fields()
         confirming = self._options.confirm_removal and store.state.removal_held
         if store.state.refreshing and self._pause() > LONGEST_PAUSE:
             self._refresh(
                 "the one before was interrupted for so long that rows it had passed may have "
                 "changed since"
             )
+        elif store.state.refilling and not store.state.refreshing:
+            self._refresh(f"to fill {store.state.refilling} in every row")
         elif (self._options.full_refresh or confirming) and not store.state.refreshing:
             self._refresh("to remove the rows that were held" if confirming else "asked for")
         reached, rounds = Reached(), 0
@@ -271,22 +263,9 @@ class _Run:
             return dt.timedelta()
         return dt.datetime.now(dt.UTC) - last.replace(tzinfo=dt.UTC)
 
-    def _heed_fields(self) -> None:
-        """Refresh where the rows were filled with other fields than are asked for now."""
-        asked, state = self._options.fields, self._store.state
-        if asked is None or asked == state.fields:
-            return
-        collection = self._source.collection
-        script = {column.attribute for column in (collection.key, *collection.columns)}
-        filled = script if state.fields is None else set(state.fields.split(","))
-        if (state.offset == 0 and not state.refreshing) or filled == set(asked.split(",")):
-            self._store.ask_for(asked)
-        else:
-            self._refresh(changed_fields(filled, set(asked.split(","))), asked)
-
-    def _refresh(self, reason: str, fields: str | None = None) -> None:
+    def _refresh(self, reason: str) -> None:
         self.summary.refreshes += 1
-        self._store.begin_refresh(reason, fields)
+        self._store.begin_refresh(reason)
 
     def _walk_to_the_end(self) -> None:
         """Walk; where rows may be removed afterwards, look a second time whether it is the end."""
@@ -392,8 +371,9 @@ class _Run:
         summary.inserted += written.inserted
         summary.updated += written.updated
         # Not the store's count: it holds the rows that only repeat what was committed as well.
-        refused = [reject for reject in written.refused if reject.offset >= batch.offset_before]
-        rejected = len(batch.rejects) + len(refused)
+        start = batch.offset_before
+        refused = [reject for reject in written.refused if reject.offset >= start]
+        rejected = len([one for one in batch.rejects if one.offset >= start]) + len(refused)
         not_stored = len([reject for reject in batch.rejects if reject.field is None])
         known = written.inserted + written.updated + not_stored + len(refused)
         summary.unchanged += max(0, batch.received - known)

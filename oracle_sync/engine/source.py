@@ -73,9 +73,8 @@ class Page:
 class Source(Protocol):
     """Where pages come from. `fetch` is called from several threads at once."""
 
-    @property
-    def collection(self) -> Collection:
-        """Return the collection that is read."""
+    collection: Collection
+    """The collection that is read, with the columns that are asked for."""
 
     @property
     def by_key(self) -> bool:

@@ -37,7 +37,9 @@ class State:
     """Rows that the last full refresh did not meet, and that stay until that is confirmed."""
     removal_held_at: dt.datetime | None = None
     fields: str | None = None
-    """The attributes that the rows were filled with; None: those of the script."""
+    """The attributes that the rows are filled with; None: those of the script."""
+    refilling: str | None = None
+    """Those of them that some rows may not have yet, so that a full refresh is due or at work."""
     covered_until: dt.datetime | None = None
     """Oracle's time before which every change is stored; None: not known."""
     changes_began: dt.datetime | None = None
@@ -51,6 +53,11 @@ class State:
     proven_rows: int | None = None
     proof: Proof | None = None
     """The last comparison."""
+
+    @property
+    def refilling_fields(self) -> list[str]:
+        """Return the attributes that some rows may not have yet."""
+        return self.refilling.split(",") if self.refilling else []
 
 
 @dataclass(frozen=True)
@@ -129,11 +136,8 @@ class Store(Protocol):
     def adopt(self, anchor: str) -> None:
         """Take the row found before the offset as the anchor of a state that has none."""
 
-    def ask_for(self, fields: str) -> None:
-        """Remember the fields that the rows are filled with, of a sync that has none yet."""
-
-    def begin_refresh(self, reason: str, fields: str | None = None) -> None:
-        """Return to offset 0, to note from there which rows are met, and fill these fields."""
+    def begin_refresh(self, reason: str) -> None:
+        """Return to offset 0, to note from there which rows are met."""
 
     def unmet(self, most: int) -> list[Stretch]:
         """Return the stretches of keys that the refresh did not meet, the longest first."""

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from oracle_sync.config.collection import Collection
+from oracle_sync.config.columns import needs_description, read_fields, resolve_columns
 from oracle_sync.config.settings import MAX_BATCH_SIZE, OracleSettings, Settings
 from oracle_sync.config.syncs import Sync
 from oracle_sync.engine.bases import base_at
 from oracle_sync.engine.items import read_items
 from oracle_sync.engine.rows import Rows
 from oracle_sync.engine.source import Page, PageRequest
-from oracle_sync.errors import NothingSynced, RequestRefused, SyncError
+from oracle_sync.errors import NothingSynced, RequestRefused, SourceError, SyncError
 from oracle_sync.operations.refused_fields import named_refusal
 from oracle_sync.oracle.client import OracleClient
 from oracle_sync.postgres import dagster_tables, embedded
@@ -39,11 +40,11 @@ def preflight(sync: Sync) -> Iterator[Step]:
         return
     yield Step("settings", True, f"{settings.oracle.base_url}, signing in {_way(settings)}")
     brief = replace(settings.oracle, retry_seconds=min(5, settings.oracle.retry_seconds))
-    yield from _oracle(brief, sync.resolved(brief.fields))
+    yield from _oracle(brief, sync)
     yield from _database(settings, sync)
 
 
-def _oracle(settings: OracleSettings, collection: Collection) -> Iterator[Step]:
+def _oracle(settings: OracleSettings, sync: Sync) -> Iterator[Step]:
     by_key = settings.paging == "key"
     # Paging by offset demands no order, so it can be tried whatever is set.
     settings = replace(settings, paging="offset")
@@ -55,8 +56,12 @@ def _oracle(settings: OracleSettings, collection: Collection) -> Iterator[Step]:
         ("fields", replace(settings, order_by=""), settings.fields),
         ("order", settings, settings.order_by),
     )
+    collection = sync.collection
     for name, tried, result in steps:
         try:
+            if name == "fields":
+                described, collection = _columns(OracleClient(bare, collection), sync, tried)
+                yield from described
             _ask(name, tried, collection)
         except SyncError as error:
             yield _failed(name, error)
@@ -66,6 +71,26 @@ def _oracle(settings: OracleSettings, collection: Collection) -> Iterator[Step]:
         yield from _pages(OracleClient(settings, collection), settings, by_key=by_key)
     except SyncError as error:
         yield _failed("paging", error)
+
+
+def _columns(
+    client: OracleClient, sync: Sync, settings: OracleSettings
+) -> tuple[list[Step], Collection]:
+    """Return the collection with the columns of the fields, and how it was described, if it was.
+
+    Raises:
+        SettingError: if the fields can't be columns.
+    """
+    names, description, steps = read_fields(settings.fields), None, []
+    if needs_description(names, sync.collection, sync.types):
+        try:
+            description = client.describe(sync.collection.path)
+        except SourceError as error:
+            advice = "Columns are text where no type is given in the file of syncs."
+            steps.append(Step("describe", None, str(error), advice))
+        else:
+            steps.append(Step("describe", True, f"{len(description.attributes)} attributes"))
+    return steps, resolve_columns(sync.collection, names, description, sync.types)
 
 
 def _ask(name: str, settings: OracleSettings, collection: Collection) -> None:

@@ -18,6 +18,7 @@ from psycopg2.extensions import connection as Connection
 
 from oracle_sync.config.collection import Collection, Column
 from oracle_sync.errors import SettingError, SyncError, shorten
+from oracle_sync.postgres.columns import whole_collection
 from oracle_sync.postgres.database import Database
 
 CHUNK = 10_000
@@ -105,9 +106,10 @@ def export(
             cursor.execute(_UNHURRIED)
         try:
             with _target(path) as file:
+                collection = whole_collection(connection, database.collection)
                 if form == "parquet":
-                    return _write_parquet(connection, database.collection, sync_name, file)
-                return _write_csv(connection, database.collection, sync_name, for_spreadsheet, file)
+                    return _write_parquet(connection, collection, sync_name, file)
+                return _write_csv(connection, collection, sync_name, for_spreadsheet, file)
         except OSError as error:
             raise ExportError(
                 f"The export to {shown} failed: {error.strerror or error}.", _advice(error)

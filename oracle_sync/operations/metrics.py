@@ -54,6 +54,7 @@ OF_A_SYNC: tuple[tuple[str, Callable[[Standing], float | None], str], ...] = (
     ("rejected_open", lambda s: s.rejected, "Items that could not be stored, not resolved."),
     ("removed_rows", lambda s: s.removed, "Rows gone from Oracle, kept aside."),
     ("refresh_due", lambda s: s.state.doubt is not None, "1: a proof or a full refresh is due."),
+    ("fields_refilling", lambda s: len(s.state.refilling_fields), "Fields not in every row yet."),
     ("removal_held", lambda s: s.state.removal_held or 0, "Rows too many to remove unconfirmed."),
     ("refreshing", lambda s: s.state.refreshing, "1: a full refresh has begun and not ended."),
     ("running", lambda s: s.running is not None, "1: somebody holds the lock of this sync."),

@@ -50,10 +50,10 @@ def replay(database: Database, sync_name: str, holder: str) -> Replayed:
     database.demand_known(sync_name)
     done = Replayed()
     with database.writer(sync_name, holder) as writer:
+        collection = writer.use_filled_columns()
         items = _open_items(database, sync_name)
         read = [
-            read_items([read_json(item["raw"])], item["at_offset"], database.collection)
-            for item in items
+            read_items([read_json(item["raw"])], item["at_offset"], collection) for item in items
         ]
         for item, rows in zip(items, read, strict=True):
             newer = bool(rows.keys) and _row_is_newer(database, rows.keys[0], item["id"])

@@ -67,6 +67,7 @@ def verify(
                 "nothing to compare.",
                 "Sync first: oracle-sync sync.",
             )
+        source.collection = writer.use_filled_columns()
         reached = Equality(source, writer, plan, lambda _written, _batch: None).reach(None)
     assert reached.proof is not None
     return Verified(reached.proof, tuple(reached.differences), reached.removed)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from requests.auth import AuthBase
 
-from oracle_sync.config.collection import Collection
+from oracle_sync.config.collection import Collection, Column
 from oracle_sync.config.description import Description
 from oracle_sync.config.settings import OracleSettings
 from oracle_sync.engine.source import Page, PageRequest
@@ -40,7 +40,7 @@ class OracleClient:
         Raises:
             SettingError: if a setting is missing or invalid.
         """
-        self._settings = settings.checked(collection)
+        self.settings = settings.checked(collection)
         self.collection = collection
         self._sign_in = SignIn(settings, self._get_token)
         self._transport = Transport(settings)
@@ -58,20 +58,14 @@ class OracleClient:
         return self._retries.count
 
     @property
-    def fields(self) -> str:
-        """Return the attributes that are asked for, in alphabetical order."""
-        columns = (self.collection.key, *self.collection.columns)
-        return ",".join(sorted(column.attribute for column in columns))
-
-    @property
     def by_key(self) -> bool:
         """See `Source.by_key`."""
-        return self._settings.paging == "key"
+        return self.settings.paging == "key"
 
     @property
     def sorted_by_key(self) -> bool:
         """See `Source.sorted_by_key`."""
-        return self._settings.orders_by(self.collection.key.attribute)
+        return self.settings.orders_by(self.collection.key.attribute)
 
     def fetch(self, request: PageRequest, stopped: threading.Event | None = None) -> Page:
         """Return one page. See `Source.fetch`."""
@@ -98,13 +92,28 @@ class OracleClient:
             return page
         raise refused
 
+    def refusal(self, attributes: Sequence[str]) -> RequestRefused | None:
+        """Return the pod's refusal of a row with these attributes and the key; None: it gives one.
+
+        Raises:
+            SourceError: if the pod does not answer.
+        """
+        narrow = replace(self.collection, columns=tuple(Column(a, a) for a in attributes))
+        try:
+            self._page(PageRequest(0, 1), False, threading.Event(), narrow)
+        except RequestRefused as error:
+            if error.status != 400:
+                raise
+            return error
+        return None
+
     def describe(self, path: str) -> Description:
         """Return what the pod says of a collection.
 
         Raises:
             SourceError: if there is no description to be had.
         """
-        url, place = describe_url(self._settings, path), f"description of {path}"
+        url, place = describe_url(self.settings, path), f"description of {path}"
         return read_description(self._described(url, place), path)
 
     def collections(self) -> list[tuple[str, str]]:
@@ -113,15 +122,21 @@ class OracleClient:
         Raises:
             SourceError: if there is no list to be had.
         """
-        url = collections_url(self._settings)
+        url = collections_url(self.settings)
         return read_collections(self._described(url, "list of collections"))
 
     def _described(self, url: str, place: str) -> Any:
         get = Request(url, place, DESCRIPTION)
         return self._retries.run(lambda: self._get(get), threading.Event()).value.content
 
-    def _page(self, request: PageRequest, dated: bool, stopped: threading.Event) -> Page:
-        url = page_url(self._settings, self.collection, request, dated=dated)
+    def _page(
+        self,
+        request: PageRequest,
+        dated: bool,
+        stopped: threading.Event,
+        collection: Collection | None = None,
+    ) -> Page:
+        url = page_url(self.settings, collection or self.collection, request, dated=dated)
         place = f"offset {request.offset}, limit {request.limit}"
         if request.base:
             place += ", by key"
@@ -150,7 +165,7 @@ class OracleClient:
         return Answer(read_answer(reply, request), read_date(reply))
 
     def _get_token(self, form: dict[str, str], auth: AuthBase) -> Any:
-        request = Request(self._settings.token_url, "the token endpoint", TOKEN, form)
+        request = Request(self.settings.token_url, "the token endpoint", TOKEN, form)
 
         def attempt() -> Any:
             return read_answer(self._transport.send(request, auth), request)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from oracle_sync.config.columns import is_attribute
 from oracle_sync.config.description import Attribute, Description
-from oracle_sync.errors import BadAnswer
+from oracle_sync.errors import BadAnswer, shorten
 
 _KEY_FINDER = "PrimaryKey"
 _GADGET = "fnd:OSN_GADGET_TYPE"
@@ -55,7 +56,7 @@ def _resources(answer: Any) -> dict[Any, Any]:
 def _attributes(listed: Any) -> Iterator[Attribute]:
     for one in listed if isinstance(listed, list) else []:
         name = one.get("name") if isinstance(one, dict) else None
-        if not isinstance(name, str) or not name:
+        if not isinstance(name, str) or not is_attribute(name):
             continue
         properties = one.get("properties")
         gadget = properties.get(_GADGET) if isinstance(properties, dict) else None
@@ -78,13 +79,16 @@ def _key(resource: dict[str, Any]) -> tuple[str, ...]:
             return tuple(
                 one["name"]
                 for one in (listed if isinstance(listed, list) else [])
-                if isinstance(one, dict) and isinstance(one.get("name"), str)
+                if isinstance(one, dict)
+                and isinstance(one.get("name"), str)
+                and is_attribute(one["name"])
             )
     return ()
 
 
 def _text(content: Any) -> str:
-    return content if isinstance(content, str) else ""
+    """Return a text on one line, without characters that PostgreSQL refuses."""
+    return shorten(content) if isinstance(content, str) else ""
 
 
 def _digits(content: Any) -> int | None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from urllib.parse import quote
 
 from oracle_sync.config.collection import CHANGED, Collection
+from oracle_sync.config.columns import ALL, read_fields
 from oracle_sync.config.settings import OracleSettings
 from oracle_sync.engine.scope import EVERYTHING
 from oracle_sync.engine.source import PageRequest
@@ -33,9 +34,11 @@ def page_url(
 
     `dated` asks for the time of each row's last change beside the collection's own attributes.
     """
-    attributes = [column.attribute for column in (collection.key, *collection.columns)]
+    attributes = [*collection.attributes]
     if dated and CHANGED not in attributes:
         attributes.append(CHANGED)
+    # Where all are wanted, they need not be named: there may be more than a URL has room for.
+    named = bool(settings.fields) and ALL not in read_fields(settings.fields)
     parameters = {
         "finder": settings.finder,
         "q": write_query(
@@ -44,7 +47,7 @@ def page_url(
             collection.key.attribute,
             replace(request.scope, from_key=request.base.key) if request.base else request.scope,
         ),
-        "fields": ",".join(attributes) if settings.fields else "",
+        "fields": ",".join(attributes) if named else "",
         # A part of the rows is read by its keys, however the whole is ordered.
         "orderBy": settings.order_by
         if request.scope == EVERYTHING

@@ -12,6 +12,7 @@ from oracle_sync.config.syncs import PLAIN, Sync
 from oracle_sync.engine.probe import Probe, probe
 from oracle_sync.engine.run import Report
 from oracle_sync.errors import SettingError, SyncError
+from oracle_sync.operations.columns import stored_columns
 from oracle_sync.oracle.client import OracleClient
 from oracle_sync.orchestration import checks
 from oracle_sync.orchestration.failures import failing_in_words, in_words
@@ -85,14 +86,16 @@ def build_table_asset(sync: Sync = PLAIN, report: Report | None = None) -> dg.As
             connect = cache(partial(oracle.client, sync, settings, on_notice=notice))
             database = db.database(sync, settings)
             if context.selected_asset_keys:
-                summary = run_table(context, config, settings, name, connect, database, report)
+                summary = run_table(
+                    context, config, sync, settings, name, connect, database, report
+                )
                 details = database.details(name, PREVIEW_ROWS)
                 status = details.status
-                metadata = run_metadata(sync.collection, summary, connect(), details)
+                metadata = run_metadata(summary, connect(), details)
                 yield dg.MaterializeResult(asset_key=key, metadata=metadata)
             else:
                 status = _known(database, name)
-            seen = _look(connect, status) if selected & checks.ASKING else NOT_ASKED
+            seen = _look(sync, connect, database, status) if selected & checks.ASKING else NOT_ASKED
             yield from checks.results(key, selected, status, seen)
 
     return table
@@ -141,10 +144,15 @@ def _known(database: Database, name: str) -> Status:
     return status
 
 
-def _look(connect: Callable[[], OracleClient], status: Status) -> Probe | SyncError:
+def _look(
+    sync: Sync, connect: Callable[[], OracleClient], database: Database, status: Status
+) -> Probe | SyncError:
     """Return what Oracle shows now, or why it does not."""
     try:
-        return probe(connect(), status.state, count=True)
+        client = connect()
+        if columns := stored_columns(sync, client.settings, database):
+            client.collection = columns.collection
+        return probe(client, status.state, count=True)
     except Exception as error:
         # The rows are stored, whatever is wrong with the look: it must not fail their run.
         return in_words(error, "The look at Oracle")

@@ -11,6 +11,7 @@ import dagster as dg
 
 from oracle_sync.engine.probe import Probe
 from oracle_sync.engine.proof import Outcome, clock
+from oracle_sync.engine.store import State
 from oracle_sync.errors import SyncError, removal_held
 from oracle_sync.orchestration.foreign_text import as_markdown, as_table
 from oracle_sync.postgres.status import Status
@@ -34,7 +35,10 @@ _DESCRIPTIONS = {
     ANCHOR: "The last row stored is still where it was. If not, rows moved: a full refresh is due.",
     REJECTS: "No item waits in rejected_items for a fix and a replay.",
     OFFSET: "The table holds a row for each item that the offset counts, and no other.",
-    OPEN: "No full refresh is due or unfinished, and no removal waits for a confirmation.",
+    OPEN: (
+        "No full refresh is due or unfinished, every row has every field, and no removal waits for "
+        "a confirmation."
+    ),
 }
 
 _WARN, _ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
@@ -198,14 +202,28 @@ def _offset(status: Status) -> _Verdict:
 
 def _open(status: Status) -> _Verdict:
     state = status.state
-    metadata = {"rows_held": state.removal_held or 0}
+    metadata = {
+        "rows_held": state.removal_held or 0,
+        "fields_not_in_every_row": ", ".join(state.refilling_fields),
+    }
     if state.removal_held:
         text = removal_held(state.removal_held, status.table).sentence()
         return _Verdict(False, text, metadata, _ERROR)
+    if state.refilling:
+        text = (
+            f"Not every row has {', '.join(state.refilling_fields)} yet. A full refresh brings "
+            f"them; {_reached(state)}."
+        )
+        return _Verdict(False, text, metadata)
     if state.doubt:
         text = f"A proof or a full refresh is due: {state.doubt}. The next run makes it."
         return _Verdict(False, text, metadata, _ERROR)
     if state.refreshing:
-        text = f"A full refresh is not finished; it has reached offset {state.offset}."
-        return _Verdict(False, text, metadata)
+        return _Verdict(False, f"A full refresh is not finished; {_reached(state)}.", metadata)
     return _Verdict(True, "Nothing waits for a refresh or a confirmation.", metadata)
+
+
+def _reached(state: State) -> str:
+    if not state.refreshing:
+        return "the next run begins it"
+    return f"it has reached offset {state.offset}"

@@ -32,19 +32,17 @@ def column_schema(collection: Collection) -> dg.TableSchema:
     )
 
 
-def run_metadata(
-    collection: Collection, summary: Summary, client: OracleClient, details: Details
-) -> dict[str, Any]:
+def run_metadata(summary: Summary, client: OracleClient, details: Details) -> dict[str, Any]:
     """Return the metadata of a materialization.
 
     Each run has the same names with values of the same types, since Dagster plots them over time.
 
     Args:
-        collection: what was synced.
         summary: what the run did.
-        client: the client that it asked Oracle with.
+        client: the client that it asked Oracle with, for the columns that it filled.
         details: what the database holds after the run.
     """
+    collection = client.collection
     return {
         "dagster/row_count": details.status.rows,
         "dagster/table_name": details.table_name,

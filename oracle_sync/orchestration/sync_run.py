@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 
 import dagster as dg
 
 from oracle_sync.config.settings import Settings
+from oracle_sync.config.syncs import Sync
 from oracle_sync.engine.run import Report, Summary, run_sync
 from oracle_sync.errors import SyncError
+from oracle_sync.operations.columns import run_with_columns
 from oracle_sync.oracle.client import OracleClient
 from oracle_sync.orchestration.failures import in_words
 from oracle_sync.orchestration.progress import Progress, closing, opening
@@ -21,6 +22,7 @@ from oracle_sync.postgres.writer import Writer
 def run_table(
     context: dg.AssetExecutionContext,
     config: SyncConfig,
+    sync: Sync,
     settings: Settings,
     sync_name: str,
     connect: Callable[[], OracleClient],
@@ -43,9 +45,15 @@ def run_table(
         demand_use_of_limit(options, writer.state)
         with _recording_failure(writer):
             client = connect()
-            options = replace(options, fields=client.fields)
             log.info(opening(writer.state, options))
-            summary = run_sync(client, writer, options, Progress(log.info, report))
+            progress = Progress(log.info, report)
+            summary = run_with_columns(
+                sync,
+                database,
+                client,
+                writer,
+                lambda: run_sync(client, writer, options, progress),
+            )
     for warning in summary.warnings:
         log.warning(warning)
     log.info(closing(summary))

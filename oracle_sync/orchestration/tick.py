@@ -12,6 +12,7 @@ from oracle_sync.config.syncs import Sync
 from oracle_sync.engine.probe import changed_rows, probe
 from oracle_sync.engine.store import State
 from oracle_sync.errors import Locked, SettingError, StoreError, SyncError, shorten
+from oracle_sync.operations.columns import stored_columns
 from oracle_sync.oracle.client import OracleClient
 from oracle_sync.orchestration import runs
 from oracle_sync.orchestration.assets import CONFIRM_AFTER
@@ -201,8 +202,13 @@ class Tick:
     def _due(self, state: State) -> str | None:
         """Ask Oracle, and return why a run is due, if one is."""
         client = self._client()
-        if state.fields is not None and state.fields != client.fields:
-            # A field that was added is missing in every row; one that was dropped grows stale.
+        columns = stored_columns(self._sync, client.settings, self._database)
+        if columns is None:
+            return "Oracle has to be asked for the types of the columns"
+        client.collection = columns.collection
+        filled = state.fields or self._sync.collection.attribute_list
+        if state.offset and filled != client.collection.attribute_list:
+            # A field that was added is missing in every row; one that was dropped is marked.
             return "the fields asked for have changed"
         seen = probe(client, state)
         if seen.anchored is False:
@@ -235,6 +241,8 @@ def _due_without_a_look(state: State) -> str | None:
     """Return why a run is due whatever Oracle has, if one is."""
     if state.doubt:
         return f"a proof or a full refresh is due: {state.doubt}"
+    if state.refilling:
+        return f"{', '.join(state.refilling_fields)} are not in every row yet"
     if state.refreshing or (state.offset and not state.complete):
         return f"an unfinished sync continues from offset {state.offset}"
     if state.last_error:

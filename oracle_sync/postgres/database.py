@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 from psycopg2.extensions import connection as Connection
 
 from oracle_sync.config.collection import Collection
+from oracle_sync.config.description import Description
 from oracle_sync.config.settings import Settings
 from oracle_sync.config.syncs import Sync
 from oracle_sync.engine.store import State
 from oracle_sync.errors import NothingSynced, SettingError, shorten
-from oracle_sync.postgres import embedded, reader, schema, status
+from oracle_sync.postgres import descriptions, embedded, reader, schema, status
 from oracle_sync.postgres.connection import connect, errors, in_schema, many
+from oracle_sync.postgres.descriptions import Kept
 from oracle_sync.postgres.queries import query
 from oracle_sync.postgres.status import Details, Status
 from oracle_sync.postgres.writer import Writer
@@ -43,7 +45,7 @@ def database_of(sync: Sync, *, create: bool = True) -> Database:
     settings = sync.settings()
     if not create and not settings.database_url:
         embedded.demand_existing(settings.home)
-    return Database(url_of(settings), sync.resolved(settings.oracle.fields), sync.schema)
+    return Database(url_of(settings), sync.collection, sync.schema)
 
 
 class Database:
@@ -134,6 +136,25 @@ class Database:
                 f"No sync state found for '{shorten(sync_name, 100)}'.",
                 f"Known sync names: {known}.",
             )
+
+    def description(self, path: str) -> Kept | None:
+        """See `descriptions.read_description`."""
+        reading = self.connection("reading a description")
+        with suppress(NothingSynced), reading as connection:
+            return descriptions.read_description(connection, path)
+        return None
+
+    def keep_description(
+        self, path: str, description: Description | None, refusal: str | None = None
+    ) -> None:
+        """See `descriptions.keep_description`."""
+        with self.connection("keeping a description") as connection:
+            descriptions.keep_description(connection, path, description, refusal)
+
+    def keep_missing(self, path: str, missing: Sequence[str]) -> None:
+        """See `descriptions.keep_missing`."""
+        with self.connection("keeping what is missing") as connection:
+            descriptions.keep_missing(connection, path, missing)
 
     def history(self, sync_name: str, limit: int = 50) -> list[reader.Change]:
         """See `reader.history`."""

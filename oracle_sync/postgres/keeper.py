@@ -50,7 +50,7 @@ class Keeper:
             "refreshing": after.refreshing,
             "doubt": after.doubt,
             "removal_held": after.removal_held,
-            "fields": after.fields,
+            "refilling": after.refilling,
             "covered_until": after.covered_until,
             "changes_began": after.changes_began,
             "pass_since": after.pass_since,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ class Prepared:
 def prepared(name: str, collection: Collection) -> Prepared:
     """Return the query of that name, to be prepared under it."""
     text = query(name, collection)
+    # A name of its own for each text: the columns may change while a connection lasts.
+    name = f"{name}_{hashlib.sha256(text.encode()).hexdigest()[:12]}"
     parameters = dict.fromkeys(_PARAMETER.findall(text))
     places = {parameter: f"${place}" for place, parameter in enumerate(parameters, 1)}
     arguments = ", ".join(f"%({parameter})s" for parameter in places)

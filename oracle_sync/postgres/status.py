@@ -6,6 +6,7 @@ number means the same in each of them.
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -14,7 +15,9 @@ from psycopg2.extensions import connection as Connection
 
 from oracle_sync.config.collection import Collection
 from oracle_sync.engine.store import State
+from oracle_sync.postgres.columns import Unfilled, unfilled_columns
 from oracle_sync.postgres.connection import many, one
+from oracle_sync.postgres.descriptions import read_description
 from oracle_sync.postgres.queries import query
 from oracle_sync.postgres.reader import holder_text, state_of
 
@@ -66,12 +69,20 @@ class Status(Standing):
         rows: rows in the table, whichever sync sees them.
         own_rows: rows that this sync sees.
         rejected_examples: the latest rejected items, a few of them.
+        unfilled: columns of fields that are not asked for any more.
+        described_at: when the pod was asked what its attributes are; None: it was not.
+        description_refusal: why the pod does not say; None where it does.
+        missing: attributes that Oracle refuses.
     """
 
     table: str
     rows: int
     own_rows: int
     rejected_examples: tuple[RejectedItem, ...]
+    unfilled: tuple[Unfilled, ...] = ()
+    described_at: dt.datetime | None = None
+    description_refusal: str | None = None
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -140,12 +151,17 @@ def status(connection: Connection, collection: Collection, sync_name: str) -> St
         """,
         {"sync": sync_name, "examples": EXAMPLES},
     )
+    kept = read_description(connection, collection.path)
     assert counts is not None
     return Status(
         **vars(found[0]),
         **counts,
         table=collection.table,
         rejected_examples=tuple(RejectedItem(**item) for item in examples),
+        unfilled=unfilled_columns(connection, collection.table),
+        described_at=kept.described_at if kept else None,
+        description_refusal=kept.refusal if kept else None,
+        missing=kept.missing if kept else (),
     )
 
 

@@ -9,15 +9,17 @@ from typing import Any
 from psycopg2.extensions import connection as Connection
 
 from oracle_sync.config.collection import Collection
+from oracle_sync.config.columns import resolve_columns
 from oracle_sync.engine.removal import Stretch
 from oracle_sync.engine.rows import Batch, Reject
 from oracle_sync.engine.store import State, Written
 from oracle_sync.errors import StoreRefused, removal_held
 from oracle_sync.postgres.batches import commit_batch, rejects_json
-from oracle_sync.postgres.connection import many
+from oracle_sync.postgres.columns import Fitted, filled_collection, fit_tables, set_fields
+from oracle_sync.postgres.connection import many, one
 from oracle_sync.postgres.equalizer import Equalizer
 from oracle_sync.postgres.queries import query
-from oracle_sync.postgres.reader import read_state, record
+from oracle_sync.postgres.reader import read_state, record, state_of
 from oracle_sync.postgres.session import Session
 from oracle_sync.postgres.sweep import Swept, sweep
 
@@ -208,16 +210,55 @@ class Writer(Equalizer):
         restarted = self.state.refreshing and offset == 0
         self._change(self._at(offset, walk=self.state.walk + restarted), action, reason)
 
-    def ask_for(self, fields: str) -> None:
-        """Remember the fields that the rows are filled with, of a sync that has none yet."""
-        self._one("remembering the fields", "ask_for", **self._fence(), fields=fields)
-        self.state = replace(self.state, fields=fields)
+    def use_columns(self, collection: Collection, declared: Collection) -> Fitted:
+        """Fill these columns from here on: the tables are brought to them, and the state too.
 
-    def begin_refresh(self, reason: str, fields: str | None = None) -> None:
-        """Begin a walk from offset 0, at whose end rows that were not met are moved away.
+        Attributes that rows may not have yet are remembered until a full refresh has ended.
 
-        `fields` are those that it fills the rows with; None: the same as before.
+        Args:
+            collection: with the columns.
+            declared: the same collection as it is declared, whose columns the script filled.
+
+        Returns:
+            The collection with the types that the tables have.
+
+        Raises:
+            StoreRefused: if a column that is there can't become what is wanted.
         """
+        session = self._session
+
+        def work(connection: Connection) -> tuple[Fitted, State]:
+            with connection:
+                state = read_state(connection, session.sync_name)
+                if state is None:
+                    raise session.fenced(None)
+                filled = set((state.fields or declared.attribute_list).split(","))
+                gone = filled - set(collection.attributes)
+                dropped = resolve_columns(declared, sorted(gone), None).columns
+                fitted = fit_tables(connection, collection, dropped)
+                parameters = self._fence() | session.names | set_fields(state, filled, fitted)
+                row = one(connection, query("set_fields"), parameters)
+                if row is None:
+                    raise session.fenced(state)
+            return fitted, state_of(row)
+
+        fitted, self.state = session.attempt("preparing the columns", work)
+        self._collection = fitted.collection
+        return fitted
+
+    def use_filled_columns(self) -> Collection:
+        """Write the columns that the rows are filled with, and return the collection with them.
+
+        The writer was made with the collection as it is declared.
+        """
+        declared, fields = self._collection, self.state.fields
+        self._collection = self._session.attempt(
+            "reading the columns", lambda c: filled_collection(c, declared, fields)
+        )
+        return self._collection
+
+    def begin_refresh(self, reason: str) -> None:
+        """Begin a walk from offset 0, at whose end rows that were not met are moved away."""
         after = self._at(
             0,
             refreshing=True,
@@ -227,7 +268,6 @@ class Writer(Equalizer):
             pass_since=None,
             pass_offset=0,
             pass_anchor=None,
-            fields=fields or self.state.fields,
         )
         self._change(after, "refresh", reason)
 
@@ -310,6 +350,7 @@ def _after(before: State, swept: Swept) -> State:
         removal_held=swept.held,
         covered_until=before.covered_until or before.changes_began,
         changes_began=None,
+        refilling=None,
     )
 
 

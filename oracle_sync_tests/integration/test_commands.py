@@ -137,7 +137,8 @@ def test_the_status_for_programs_keeps_its_names(command: Command, synced: str) 
         *("refreshing", "doubt", "source_total", "lag", "last_success_at", "seconds_since_success"),
         *("fields", "removal_held", "removal_held_at", "last_error", "last_error_at"),
         *("rows", "own_rows", "removed", "rejected"),
-        *("rejected_examples", "table", "running"),
+        *("rejected_examples", "table", "running", "refilling", "unfilled", "missing"),
+        *("described_at", "description_refusal"),
         *("covered_until", "proven_at", "proven_rows", "proof", "seconds_since_proof"),
     }
     assert (shown["known"], shown["current_offset"], shown["rows"]) == (True, 12, 12)

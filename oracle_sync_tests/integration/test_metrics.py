@@ -102,6 +102,7 @@ def test_a_sync_is_told_in_numbers(database_url: str) -> None:
         "removal_held": 0,
         "refreshing": 0,
         "running": 0,
+        "fields_refilling": 0,
         "last_run_failed": 0,
     }
     assert of(found, "") == {"up": 1}

@@ -219,10 +219,6 @@ class Machine(RuleBasedStateMachine):
             return content
         return content | {"Name": f"name of {content['OptyId']}"}
 
-    @property
-    def fields(self) -> str:
-        return "Name,OptyId,OptyNumber" if self.named else "OptyId,OptyNumber"
-
     # -------------------------------------------------------------------------------- the rules
 
     @rule(mutation=mutations)
@@ -343,8 +339,9 @@ class Machine(RuleBasedStateMachine):
     def a_second_sync_comes_and_is_forgotten(self, size: int) -> None:
         before = set(self.rows())
         with writer(self.url, f"{self.name} b", collection=self.source.collection) as store:
+            store.use_columns(self.source.collection, OPPORTUNITIES)
             with suppress(OnlyRejects, RemovalHeld):
-                run_sync(self.source, store, Options(batch_size=size, fields=self.fields))
+                run_sync(self.source, store, Options(batch_size=size))
             store.forget()
         assert before <= set(self.rows())
         claims = self.sql("SELECT DISTINCT unnest(sync_names) FROM minimal_opportunities")
@@ -440,9 +437,8 @@ class Machine(RuleBasedStateMachine):
         try:
             store = writer(self.url, self.name, collection=self.source.collection)
             self.watch(store, refreshed)
-            chosen = Options(
-                batch_size=size, concurrency=concurrency, fields=self.fields, **options
-            )
+            store.use_columns(self.source.collection, OPPORTUNITIES)
+            chosen = Options(batch_size=size, concurrency=concurrency, **options)
             done = run_sync(self.source, store, chosen)
         except Killed:
             pass
@@ -497,8 +493,8 @@ class Machine(RuleBasedStateMachine):
                 )
             return written
 
-        def refreshing(reason: str, fields: str | None = None) -> None:
-            refresh(reason, fields)
+        def refreshing(reason: str) -> None:
+            refresh(reason)
             self.walk_began, self.reached = self.tick, -1
 
         def finishing(limit: int) -> int:

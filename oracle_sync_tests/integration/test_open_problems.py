@@ -188,40 +188,45 @@ def test_a_field_that_is_added_reaches_every_row_before_the_sync_is_complete_aga
     database_url: str,
 ) -> None:
     source = ListSource(100)
-    run(database_url, source, batch_size=50, fields=FIELDS)
+    run(database_url, source, batch_size=50)
     for key, item in source.items.items():
         item["Name"] = f"name {key}"
 
     source.collection = wide(Name="text")
-    done = run(database_url, source, batch_size=50, fields=f"Name,{FIELDS}")
+    done = run(database_url, source, batch_size=50)
 
     assert (done.refreshes, done.updated, done.complete) == (1, 100, True)
     filled = "SELECT count(*) FROM minimal_opportunities WHERE name IS NOT NULL"
     assert rows(database_url, filled) == [(100,)]
-    assert state(database_url, "fields") == (f"Name,{FIELDS}",)
+    assert state(database_url, "fields, refilling") == (f"Name,{FIELDS}", None)
 
 
-def test_a_field_that_is_dropped_is_forgotten_and_its_column_stays(database_url: str) -> None:
+def test_a_field_that_is_dropped_costs_no_refresh_and_its_column_keeps_its_values(
+    database_url: str,
+) -> None:
     source = ListSource(100)
     for key, item in source.items.items():
         item["Name"] = f"name {key}"
     source.collection = wide(Name="text")
-    run(database_url, source, batch_size=50, fields=f"Name,{FIELDS}")
+    run(database_url, source, batch_size=50)
     source.collection = OPPORTUNITIES
 
-    done = run(database_url, source, batch_size=50, fields=FIELDS)
+    done = run(database_url, source, batch_size=50)
 
-    assert (done.refreshes, done.complete) == (1, True)
+    assert (done.refreshes, done.complete) == (0, True)
     assert state(database_url, "fields") == (FIELDS,)
+    filled = "SELECT count(*) FROM minimal_opportunities WHERE name IS NOT NULL"
+    assert rows(database_url, filled) == [(100,)]
 
 
 def test_a_sync_that_fills_a_new_field_is_incomplete_until_it_has_ended(database_url: str) -> None:
     source = ListSource(100)
-    run(database_url, source, batch_size=50, fields=FIELDS)
+    run(database_url, source, batch_size=50)
+    source.collection = wide(Name="text")
     source.errors = [None, None, RuntimeError("killed")]
     with pytest.raises(RuntimeError):
-        run(database_url, source, batch_size=20, concurrency=1, fields=f"Name,{FIELDS}")
-    assert state(database_url, "is_complete, refreshing") == (0, True)
+        run(database_url, source, batch_size=20, concurrency=1)
+    assert state(database_url, "is_complete, refreshing, refilling") == (0, True, "Name")
     assert not open_check(database_url)
 
 
@@ -230,9 +235,10 @@ def test_the_rows_of_the_script_count_as_filled_with_its_two_fields(database_url
     run(database_url, source, batch_size=50)
     rows(database_url, "UPDATE sync_state SET fields = NULL")
 
-    assert run(database_url, source, batch_size=50, fields=FIELDS).refreshes == 0
+    assert run(database_url, source, batch_size=50).refreshes == 0
     rows(database_url, "UPDATE sync_state SET fields = NULL")
-    assert run(database_url, source, batch_size=50, fields=f"Name,{FIELDS}").refreshes == 1
+    source.collection = wide(Name="text")
+    assert run(database_url, source, batch_size=50).refreshes == 1
 
 
 # -- a refresh that is continued late --------------------------------------------------------------

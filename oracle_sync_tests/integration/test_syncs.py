@@ -499,4 +499,4 @@ def test_threads_that_make_the_tables_of_several_syncs_at_once_make_all_of_each(
         list(threads.map(make, names))
     count = "SELECT count(*) FROM pg_tables WHERE schemaname = %s"
     found = {name: rows(empty_database_url, count, name)[0][0] for name in names}
-    assert found == dict.fromkeys(names, 7)
+    assert found == dict.fromkeys(names, 8)

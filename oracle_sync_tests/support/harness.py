@@ -38,10 +38,10 @@ def writer(
 def run(
     url: str, source: Source, name: str = NAME, report: Report | None = None, **options: Any
 ) -> Summary:
-    """One sync to the end."""
-    with Database(url, source.collection).connection("preparing the tables"):
-        pass
+    """One sync to the end, with the columns of the source's collection."""
+    Database(url, source.collection).prepare()
     with writer(url, name, collection=source.collection) as store:
+        store.use_columns(source.collection, OPPORTUNITIES)
         reporting = report or (lambda _summary, _batch: None)
         return run_sync(source, store, Options(**options), reporting)
 

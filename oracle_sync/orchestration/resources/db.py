@@ -26,9 +26,8 @@ class DbResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             SettingError: if the URL is not allowed.
             StoreError: if the embedded server does not start.
         """
-        settings = settings or sync.settings()
         if self.url is None:
-            url = url_of(settings)
+            url = url_of(settings or sync.settings())
         else:
             url = given_value(Settings, "database_url", "url", self.url)
-        return Database(url, sync.resolved(settings.oracle.fields), sync.schema)
+        return Database(url, sync.collection, sync.schema)

@@ -45,6 +45,7 @@ class OracleResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     finder: str | None = _field("finder")
     query: str | None = _field("query")
     fields: str | None = _field("fields")
+    missing_fields: str | None = _field("missing_fields")
     order_by: str | None = _field("order_by")
     framework_version: str | None = _field("framework_version")
     ca_bundle: str | None = _field("ca_bundle")
@@ -93,4 +94,4 @@ class OracleResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             SettingError: naming what is missing or not allowed.
         """
         oracle = replace(self.settings(sync, settings), **instead)
-        return OracleClient(oracle, sync.resolved(oracle.fields), on_notice)
+        return OracleClient(oracle, sync.collection, on_notice)

@@ -3,7 +3,7 @@
 sync_name, greatest(current_offset, 0) AS "offset", coalesce(total_synced, 0) AS total_synced,
 last_sync_at, coalesce(is_complete, 0) <> 0 AS complete, anchor, epoch, walk, refreshing, doubt,
 holder, held_since, source_total, last_success_at, last_error, last_error_at, removal_held,
-removal_held_at, fields, covered_until, changes_began, pass_since, pass_offset, pass_anchor,
+removal_held_at, fields, refilling, covered_until, changes_began, pass_since, pass_offset, pass_anchor,
 proven_at, proven_rows, proof
 
 -- name: lock_key

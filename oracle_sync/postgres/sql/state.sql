@@ -23,7 +23,7 @@ RETURNING {state_columns}
 UPDATE sync_state
 SET current_offset = %(after)s, total_synced = %(total_synced)s, is_complete = %(complete)s,
     anchor = %(anchor)s, walk = %(walk)s, refreshing = %(refreshing)s, doubt = %(doubt)s,
-    removal_held = %(removal_held)s, fields = %(fields)s,
+    removal_held = %(removal_held)s, refilling = %(refilling)s,
     covered_until = %(covered_until)s, changes_began = %(changes_began)s,
     pass_since = %(pass_since)s, pass_offset = %(pass_offset)s, pass_anchor = %(pass_anchor)s,
     removal_held_at = CASE
@@ -32,10 +32,18 @@ SET current_offset = %(after)s, total_synced = %(total_synced)s, is_complete = %
         WHEN %(complete)s = 1 THEN timezone('UTC', now()) ELSE last_sync_at END
 WHERE sync_name = %(sync)s AND epoch = %(epoch)s AND greatest(current_offset, 0) = %(before)s
 
--- name: ask_for
-UPDATE sync_state SET fields = %(fields)s
+-- name: set_fields
+-- A full refresh that has met rows before a field was added begins again, and what was shown equal
+-- was so without it.
+UPDATE sync_state
+SET fields = %(fields)s, refilling = %(refilling)s,
+    refreshing = refreshing AND NOT %(more)s,
+    is_complete = CASE WHEN %(more)s THEN 0 ELSE is_complete END,
+    proven_at = CASE WHEN NOT %(more)s THEN proven_at END,
+    proven_rows = CASE WHEN NOT %(more)s THEN proven_rows END,
+    proof = CASE WHEN NOT %(more)s THEN proof END
 WHERE sync_name = %(sync)s AND epoch = %(epoch)s
-RETURNING fields
+RETURNING {state_columns}
 
 -- name: note_end
 WITH noted AS (

@@ -46,3 +46,9 @@ COMMENT ON TABLE {removed_table} IS 'rows gone from Oracle, with when and by whi
 COMMENT ON COLUMN {table}.source_updated_at IS 'time of the last change in Oracle; null: not known';
 COMMENT ON COLUMN {table}.sync_names IS 'syncs that see the row; null: the script';
 {comments}
+
+-- name: columns_of_table
+SELECT attname AS name, format_type(atttypid, atttypmod) AS type,
+    col_description(attrelid, attnum) AS comment
+FROM pg_attribute
+WHERE attrelid = to_regclass(%(table)s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum

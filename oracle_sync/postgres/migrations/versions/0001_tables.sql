@@ -25,6 +25,7 @@ ALTER TABLE sync_state
     ADD COLUMN IF NOT EXISTS removal_held integer,
     ADD COLUMN IF NOT EXISTS removal_held_at timestamptz,
     ADD COLUMN IF NOT EXISTS fields varchar,
+    ADD COLUMN IF NOT EXISTS refilling varchar,
     ADD COLUMN IF NOT EXISTS covered_until timestamptz,
     ADD COLUMN IF NOT EXISTS changes_began timestamptz,
     ADD COLUMN IF NOT EXISTS pass_since timestamptz,
@@ -56,6 +57,8 @@ COMMENT ON COLUMN sync_state.proof IS 'the last comparison of both sides';
 COMMENT ON COLUMN sync_state.removal_held IS
     'rows that the last full refresh did not meet and that stay until that is confirmed';
 COMMENT ON COLUMN sync_state.fields IS 'attributes that the rows were filled with; null: the script';
+COMMENT ON COLUMN sync_state.refilling IS
+    'attributes that some rows may not have yet; null: none. A full refresh fills them';
 
 CREATE TABLE rejected_items (
     id serial PRIMARY KEY,
@@ -90,6 +93,17 @@ CREATE TABLE refresh_marks (
     walk integer NOT NULL,
     key varchar NOT NULL
 );
+CREATE TABLE collection_descriptions (
+    collection varchar PRIMARY KEY,
+    described_at timestamptz NOT NULL DEFAULT now(),
+    description jsonb,
+    refusal varchar,
+    missing varchar[] NOT NULL DEFAULT '{}'
+);
+COMMENT ON TABLE collection_descriptions IS 'what the pod says of a collection''s attributes';
+COMMENT ON COLUMN collection_descriptions.refusal IS 'why the pod gives no description';
+COMMENT ON COLUMN collection_descriptions.missing IS
+    'attributes that were asked for and that the pod refused since';
 COMMENT ON TABLE rejected_items IS 'items that could not be stored, or not in full';
 COMMENT ON COLUMN rejected_items.field IS
     'attributes that do not fit their columns, which are null; null: the row is not stored';
