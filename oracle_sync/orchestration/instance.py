@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
+import psycopg2.extensions
 from dagster import DagsterInstance
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.noop_compute_log_manager import NoOpComputeLogManager
@@ -116,6 +117,8 @@ def _copied(folder: Path, home: Path) -> Path:
 
 def _demand_alive(connection: Any, _record: object, _proxy: object) -> None:
     """Have SQLAlchemy connect again where the server has been restarted since the last query."""
+    if not isinstance(connection, psycopg2.extensions.connection):
+        return  # a pool of another program's, such as that of an instance in memory
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
