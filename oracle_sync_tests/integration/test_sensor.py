@@ -34,7 +34,7 @@ def test_a_tick_makes_no_table_and_the_run_it_asks_for_does(
     assert rows(desk.url, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'") == []
 
     assert desk.run()
-    assert desk.skip() == "Up to date at offset 150."
+    assert desk.skip().startswith("Up to date at offset 150, ")
 
 
 def test_an_empty_collection_is_up_to_date_at_0(unsynced: SensorDesk) -> None:
