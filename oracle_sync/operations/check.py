@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from oracle_sync.config.collection import Collection
 from oracle_sync.config.columns import needs_description, read_fields, resolve_columns
@@ -14,20 +15,12 @@ from oracle_sync.engine.items import read_items
 from oracle_sync.engine.rows import Rows
 from oracle_sync.engine.source import Page, PageRequest
 from oracle_sync.errors import NothingSynced, RequestRefused, SourceError, SyncError
+from oracle_sync.operations.equality_probes import equality_steps
 from oracle_sync.operations.refused_fields import named_refusal
+from oracle_sync.operations.steps import Step, failed
 from oracle_sync.oracle.client import OracleClient
 from oracle_sync.postgres import dagster_tables, embedded
 from oracle_sync.postgres.database import Database, database_of
-
-
-@dataclass(frozen=True)
-class Step:
-    """The result of one step. `passed` is None for what works but deserves a look."""
-
-    name: str
-    passed: bool | None
-    result: str
-    advice: str = ""
 
 
 def preflight(sync: Sync) -> Iterator[Step]:
@@ -36,15 +29,16 @@ def preflight(sync: Sync) -> Iterator[Step]:
         settings = sync.settings()
         settings.oracle.checked()
     except SyncError as error:
-        yield _failed("settings", error)
+        yield failed("settings", error)
         return
     yield Step("settings", True, f"{settings.oracle.base_url}, signing in {_way(settings)}")
     brief = replace(settings.oracle, retry_seconds=min(5, settings.oracle.retry_seconds))
-    yield from _oracle(brief, sync)
+    lookback = dt.timedelta(seconds=settings.lookback)
+    yield from _oracle(brief, sync, lookback)
     yield from _database(settings, sync)
 
 
-def _oracle(settings: OracleSettings, sync: Sync) -> Iterator[Step]:
+def _oracle(settings: OracleSettings, sync: Sync, lookback: dt.timedelta) -> Iterator[Step]:
     by_key = settings.paging == "key"
     # Paging by offset demands no order, so it can be tried whatever is set.
     settings = replace(settings, paging="offset")
@@ -64,13 +58,19 @@ def _oracle(settings: OracleSettings, sync: Sync) -> Iterator[Step]:
                 yield from described
             _ask(name, tried, collection)
         except SyncError as error:
-            yield _failed(name, error)
+            yield failed(name, error)
             return
         yield Step(name, True, result or "none is sent")
+    client = OracleClient(settings, collection)
     try:
-        yield from _pages(OracleClient(settings, collection), settings, by_key=by_key)
+        yield from _pages(client, settings, by_key=by_key)
     except SyncError as error:
-        yield _failed("paging", error)
+        yield failed("paging", error)
+        return
+    try:
+        yield from equality_steps(client, changes=settings.changes, lookback=lookback)
+    except SyncError as error:
+        yield failed("equality", error)
 
 
 def _columns(
@@ -180,12 +180,12 @@ def _database(settings: Settings, sync: Sync) -> Iterator[Step]:
             return
         yield Step("database", True, f"{where}; {_tables(database)}")
     except SyncError as error:
-        yield _failed("database", error)
+        yield failed("database", error)
         return
     try:
         database.demand_writable()
     except SyncError as error:
-        yield _failed("writing", error)
+        yield failed("writing", error)
     else:
         yield Step("writing", True, "the role may write")
     yield _storage(settings)
@@ -214,7 +214,7 @@ def _storage(settings: Settings) -> Step:
     try:
         dagster_tables.demand_usable(settings)
     except SyncError as error:
-        return _failed("Dagster", error)
+        return failed("Dagster", error)
     apart = "DAGSTER_DATABASE_URL; " if settings.dagster_database_url else ""
     return Step("Dagster", True, f"{apart}its runs can be kept")
 
@@ -224,7 +224,3 @@ def _way(settings: Settings) -> str:
     if oracle.token_url:
         return "with client credentials"
     return "with a bearer token" if oracle.token else f"as {oracle.user}"
-
-
-def _failed(name: str, error: SyncError) -> Step:
-    return Step(name, False, str(error), error.advice)
