@@ -92,6 +92,11 @@ def _state_table(status: Status) -> dg.TableMetadataValue:
         "changes covered until": clock(state.covered_until) if state.covered_until else "not known",
         "shown equal": clock(state.proven_at) if state.proven_at else "never",
         "removal held back": state.removal_held or "no",
+        "fields not in every row": ", ".join(state.refilling_fields) or "none",
+        "columns not filled any more": ", ".join(one.column for one in status.unfilled) or "none",
+        "fields that Oracle refuses": ", ".join(status.missing) or "none",
+        "types": status.description_refusal
+        or "as Oracle describes or the collection declares them",
         "rows gone from Oracle": status.removed,
         "rejected items": status.rejected,
     }
