@@ -72,6 +72,8 @@ class Cursor:
             "total_synced": state.total_synced,
             "complete": state.complete,
             "sync_name": state.sync_name,
+            "covered_until": _in_utc(state.covered_until),
+            "proven_at": _in_utc(state.proven_at),
         }
         return _text(content, failed)
 
@@ -102,6 +104,10 @@ def _failed_looks(content: Mapping[str, Any]) -> FailedLooks:
         at = dt.datetime.fromisoformat(failed["at"])
         return FailedLooks(int(failed["count"]), at.astimezone(dt.UTC), str(failed["error"]))
     return FailedLooks()
+
+
+def _in_utc(moment: dt.datetime | None) -> str | None:
+    return moment and moment.astimezone(dt.UTC).isoformat(timespec="seconds")
 
 
 def _text(content: Mapping[str, Any], failed: FailedLooks) -> str:

@@ -21,7 +21,9 @@ pytestmark = pytest.mark.usefixtures("no_settings")
 
 
 def test_the_cursor_mirrors_sync_state_as_json_that_a_person_can_read(synced: SensorDesk) -> None:
-    synced.skip()
+    times = "covered_until = '2026-03-01 12:00:05+00', proven_at = '2026-03-01 14:00:00+02'"
+    rows(synced.url, f"UPDATE sync_state SET {times}")
+    synced.tick()
 
     assert synced.mirror() == {
         "offset": 150,
@@ -29,7 +31,15 @@ def test_the_cursor_mirrors_sync_state_as_json_that_a_person_can_read(synced: Se
         "total_synced": 150,
         "complete": True,
         "sync_name": NAME,
+        "covered_until": "2026-03-01T12:00:05+00:00",
+        "proven_at": "2026-03-01T12:00:00+00:00",
     }
+
+
+def test_what_is_not_known_of_equality_is_null_in_the_cursor(synced: SensorDesk) -> None:
+    rows(synced.url, "UPDATE sync_state SET covered_until = NULL, proven_at = NULL")
+    synced.tick()
+    assert synced.mirror()["covered_until"] is synced.mirror()["proven_at"] is None
 
 
 def test_a_stale_mirror_is_brought_up_to_date_and_moves_nothing(synced: SensorDesk) -> None:
