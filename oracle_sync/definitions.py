@@ -10,7 +10,7 @@ import dagster as dg
 
 from oracle_sync.config.settings import Settings, load
 from oracle_sync.config.syncs import PLAIN, Sync, declared
-from oracle_sync.engine.run import Report
+from oracle_sync.engine.summary import Report
 from oracle_sync.errors import SettingError
 from oracle_sync.orchestration.alerts import build_alert_sensor
 from oracle_sync.orchestration.assets import build_source_spec, build_table_asset

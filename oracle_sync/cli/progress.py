@@ -14,7 +14,7 @@ from oracle_sync.config.settings import MAX_BATCH_SIZE
 
 if TYPE_CHECKING:
     from oracle_sync.engine.rows import Batch
-    from oracle_sync.engine.run import Report, Summary
+    from oracle_sync.engine.summary import Report, Summary
 
 MANY_REQUESTS = 1_000
 """Requests still to come, above which a larger batch size is named."""

@@ -18,7 +18,7 @@ from oracle_sync.errors import SyncError
 
 if TYPE_CHECKING:
     from oracle_sync.engine.rows import Batch
-    from oracle_sync.engine.run import Report, Summary
+    from oracle_sync.engine.summary import Report, Summary
 
 INTERRUPTED = 130
 

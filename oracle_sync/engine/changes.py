@@ -5,13 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 
-from oracle_sync.engine.commits import Commits
 from oracle_sync.engine.pager import Pager
 from oracle_sync.engine.rows import PRECISION, Batch, moment
 from oracle_sync.engine.scope import Scope
 from oracle_sync.engine.source import Source
 from oracle_sync.engine.store import Store, Written
-from oracle_sync.errors import RequestRefused, RowsMoved, SyncError
+from oracle_sync.engine.walk import store_all
+from oracle_sync.errors import RequestRefused, RowsMoved
 
 MAX_PASSES = 3
 """Times that a pass begins again because the row where it stood is gone."""
@@ -63,7 +63,9 @@ def read_changes(
             scope=Scope(changed_since=since),
         )
         try:
-            _commit_all(pager, store, since, on_written)
+            store_all(
+                pager, store.commit_changes, on_written, lambda b: _demand_dates_since(b, since)
+            )
             break
         except RowsMoved:
             if attempt == MAX_PASSES - 1:
@@ -74,25 +76,6 @@ def read_changes(
         finally:
             pager.close()
     store.end_pass()
-
-
-def _commit_all(
-    pager: Pager, store: Store, since: dt.datetime, on_written: Callable[[Written, Batch], None]
-) -> None:
-    commits = Commits(store.commit_changes, on_written)
-    try:
-        complete = False
-        while not complete:
-            batch = pager.next(commits.under_way)
-            _demand_dates_since(batch, since)
-            complete = batch.complete
-            commits.begin(batch)
-        commits.settle()
-    except (SyncError, NotTracked):
-        commits.settle()
-        raise
-    finally:
-        commits.close()
 
 
 def _demand_dates_since(batch: Batch, since: dt.datetime) -> None:

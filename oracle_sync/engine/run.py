@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-import threading
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 
-from oracle_sync.engine.commits import Commits
 from oracle_sync.engine.equality import Equality, Plan, Reached
-from oracle_sync.engine.items import read_items
-from oracle_sync.engine.pager import Pager
 from oracle_sync.engine.probe import probe
-from oracle_sync.engine.proof import Outcome, Proof
+from oracle_sync.engine.proof import Outcome
 from oracle_sync.engine.removal import MOST_LOOKUPS, NotLookedUp, rows_still_there
 from oracle_sync.engine.rows import Batch
-from oracle_sync.engine.source import PageRequest, Source
+from oracle_sync.engine.source import Source
 from oracle_sync.engine.store import Store, Written
+from oracle_sync.engine.summary import Options, Report, Summary
+from oracle_sync.engine.walk import Walker
 from oracle_sync.errors import OnlyRejects, RowsMoved, SyncError, removal_held
 
 MAX_REFRESHES = 3
@@ -31,70 +26,6 @@ DATES_DUE = "the times at which Oracle changed the rows are not known yet"
 LONGEST_PAUSE = dt.timedelta(hours=1)
 """After a longer interruption a full refresh starts again: rows that it had passed may have changed
 since. A crash, a restart or a maintenance window is mostly shorter, and costs no second reading."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a run is asked to do. Sizes are in rows, `removal_limit` in percent of the table."""
-
-    batch_size: int = 5
-    concurrency: int = 4
-    full_refresh: bool = False
-    removal_limit: int = 10
-    confirm_removal: bool = False
-    """Carry out a removal that is held back, within the limit."""
-    changes: str = "off"
-    """Whether changes are read by their date: `auto`: where the source allows that, `on`, `off`."""
-    lookback: int = 300
-    """Seconds of what is covered that are read again."""
-    proof: str = "off"
-    """When both sides are counted: `run`, `hourly` or `off`."""
-
-
-@dataclass
-class Summary:
-    """What a run has done so far. `rate` is in rows per second."""
-
-    sync_name: str
-    offset_before: int
-    offset_after: int
-    total_synced: int
-    received: int = 0
-    inserted: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    returned: int = 0
-    rejected: int = 0
-    removed: int = 0
-    pages: int = 0
-    shifts: int = 0
-    refreshes: int = 0
-    seconds: float = 0.0
-    expected: int | None = None
-    refreshing: bool = False
-    complete: bool = False
-    removal_held: int = 0
-    changes: int = 0
-    """Rows that were read because Oracle dated them anew."""
-    reading_changes: bool = False
-    proof: Proof | None = None
-    """The comparison of both sides; None: none was due."""
-    warnings: list[str] = field(default_factory=list)
-
-    @property
-    def differs(self) -> bool:
-        """Return whether the table is known to differ from the source."""
-        counted = self.proof is not None and self.proof.outcome == Outcome.DIFFERENT
-        return counted or self.removal_held > 0
-
-    @property
-    def rate(self) -> float:
-        """Return the rows received per second."""
-        return self.received / self.seconds if self.seconds > 0 else 0.0
-
-
-Report = Callable[[Summary, Batch], None]
-"""Called after each commit, with what has been done and the batch just committed."""
 
 
 def run_sync(
@@ -124,11 +55,10 @@ class _Run:
         self._store = store
         self._options = options
         self._report = report
-        self._began = time.monotonic()
         state = store.state
         self.summary = Summary(state.sync_name, state.offset, state.offset, state.total_synced)
         self._moved: str | None = None
-        self._shows_dates = False
+        self._walker = Walker(source, store, options, self.summary, report)
         self._equality = Equality(
             source,
             store,
@@ -196,7 +126,7 @@ class _Run:
 
     def _dates_are_due(self) -> bool:
         """Return whether rows were stored before their dates were asked for."""
-        return self._shows_dates and self._store.state.covered_until is None
+        return self._walker.shows_dates and self._store.state.covered_until is None
 
     def _reach_equality(self, doubt: str | None) -> Reached:
         if self._options.changes == "off" or doubt == DATES_DUE:
@@ -308,16 +238,8 @@ class _Run:
     def _walk(self) -> None:
         """Walk from the stored offset to the end; from the start again where rows have moved."""
         while True:
-            self._adopt()
-            pager = Pager(
-                self._source,
-                offset=self._store.state.offset,
-                anchor=self._store.state.anchor,
-                batch_size=self._options.batch_size,
-                concurrency=self._options.concurrency,
-            )
             try:
-                self._commit_all(pager)
+                self._walker.walk()
                 return
             except RowsMoved as moved:
                 if self._options.changes != "off" and self._equality.can_settle:
@@ -326,72 +248,9 @@ class _Run:
                 if self.summary.refreshes >= MAX_REFRESHES:
                     raise
                 self._refresh(str(moved))
-            finally:
-                pager.close()
-                self.summary.shifts += pager.shifts
-                if pager.warning and pager.warning not in self.summary.warnings:
-                    self.summary.warnings.append(pager.warning)
-
-    def _commit_all(self, pager: Pager) -> None:
-        """Commit batch after batch, each while the next one is fetched and read."""
-        commits = Commits(
-            self._store.commit, lambda written, batch: self._account(written, batch, pager)
-        )
-        try:
-            complete = False
-            while not complete:
-                batch = pager.next(commits.under_way)
-                complete = batch.complete
-                commits.begin(batch)
-            commits.settle()
-        except SyncError:
-            # What was handed over before is stored, and reported, first.
-            commits.settle()
-            raise
-        finally:
-            commits.close()
-
-    def _adopt(self) -> None:
-        """Find the anchor of a state that has none: one that the script left, or set by hand.
-
-        The row before the offset must be one that the table holds, else a full refresh is due.
-        """
-        state = self._store.state
-        if state.anchor is not None or state.offset == 0:
-            return
-        page = self._source.fetch(PageRequest(state.offset - 1, 1), threading.Event())
-        rows = read_items(page.items, state.offset - 1, self._source.collection)
-        if rows.keys and self._store.contains(rows.keys[0]):
-            self._store.adopt(rows.keys[0])
-        else:
-            self._refresh(f"the row before offset {state.offset} is not one that was stored")
-
-    def _account(self, written: Written, batch: Batch, pager: Pager) -> None:
-        summary, state = self.summary, self._store.state
-        summary.inserted += written.inserted
-        summary.updated += written.updated
-        # Not the store's count: it holds the rows that only repeat what was committed as well.
-        start = batch.offset_before
-        refused = [reject for reject in written.refused if reject.offset >= start]
-        rejected = len([one for one in batch.rejects if one.offset >= start]) + len(refused)
-        not_stored = len([reject for reject in batch.rejects if reject.field is None])
-        known = written.inserted + written.updated + not_stored + len(refused)
-        summary.unchanged += max(0, batch.received - known)
-        summary.returned += written.returned
-        summary.rejected += rejected
-        summary.received += batch.received
-        summary.pages += batch.pages
-        summary.offset_after = state.offset
-        summary.total_synced = state.total_synced
-        summary.refreshing = state.refreshing
-        summary.complete = state.complete
-        summary.expected = pager.estimate
-        summary.seconds = time.monotonic() - self._began
-        self._shows_dates |= batch.began is not None and any(batch.dates)
-        self._report(summary, batch)
 
     def _account_changes(self, written: Written, batch: Batch) -> None:
         self.summary.changes += batch.received
         self.summary.rejected += len(batch.rejects) + len(written.refused)
-        self.summary.seconds = time.monotonic() - self._began
+        self.summary.seconds = self._walker.seconds
         self._report(self.summary, batch)

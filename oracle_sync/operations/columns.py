@@ -12,7 +12,7 @@ from oracle_sync.config.collection import Collection
 from oracle_sync.config.columns import needs_description, read_fields, resolve_columns
 from oracle_sync.config.settings import OracleSettings
 from oracle_sync.config.syncs import Sync
-from oracle_sync.engine.run import Summary
+from oracle_sync.engine.summary import Summary
 from oracle_sync.errors import (
     BadAnswer,
     RequestRefused,

@@ -10,7 +10,7 @@ import dagster as dg
 
 from oracle_sync.config.syncs import PLAIN, Sync
 from oracle_sync.engine.probe import Probe, probe
-from oracle_sync.engine.run import Report
+from oracle_sync.engine.summary import Report
 from oracle_sync.errors import SettingError, SyncError
 from oracle_sync.operations.columns import stored_columns
 from oracle_sync.oracle.client import OracleClient

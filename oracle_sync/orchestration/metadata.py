@@ -6,7 +6,7 @@ import dagster as dg
 
 from oracle_sync.config.collection import Collection
 from oracle_sync.engine.proof import clock
-from oracle_sync.engine.run import Summary
+from oracle_sync.engine.summary import Summary
 from oracle_sync.errors import clean
 from oracle_sync.oracle.client import OracleClient
 from oracle_sync.orchestration.foreign_text import as_markdown, as_table

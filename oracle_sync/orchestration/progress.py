@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 from oracle_sync.engine.rows import Batch
-from oracle_sync.engine.run import Options, Report, Summary
 from oracle_sync.engine.store import State
+from oracle_sync.engine.summary import Options, Report, Summary
 
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 120.0
 """Seconds between two lines on the progress of a run: more and more."""

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from oracle_sync.config.settings import BATCH_SIZE, PERCENT, Settings
 from oracle_sync.config.syncs import Sync, checked_name
-from oracle_sync.engine.run import Options
 from oracle_sync.engine.store import State
+from oracle_sync.engine.summary import Options
 from oracle_sync.errors import SettingError
 from oracle_sync.orchestration.names import op_name
 

@@ -7,7 +7,8 @@ import dagster as dg
 
 from oracle_sync.config.settings import Settings
 from oracle_sync.config.syncs import Sync
-from oracle_sync.engine.run import Report, Summary, run_sync
+from oracle_sync.engine.run import run_sync
+from oracle_sync.engine.summary import Report, Summary
 from oracle_sync.errors import SyncError
 from oracle_sync.operations.columns import run_with_columns
 from oracle_sync.oracle.client import OracleClient

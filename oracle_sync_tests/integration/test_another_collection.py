@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from oracle_sync.config.collection import Collection, Column
-from oracle_sync.engine.run import Options, Summary, run_sync
+from oracle_sync.engine.run import run_sync
+from oracle_sync.engine.summary import Options, Summary
 from oracle_sync.operations.replay import replay
 from oracle_sync.postgres.database import Database
 from oracle_sync_tests.support.harness import rows

@@ -359,7 +359,7 @@ def test_the_log_has_no_line_per_page(
 
 
 def test_a_run_of_many_hours_logs_some_hundred_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    from oracle_sync.engine.run import Summary
+    from oracle_sync.engine.summary import Summary
 
     clock = iter(range(10**9))
     monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from oracle_sync.engine.rows import Batch
-from oracle_sync.engine.run import MAX_REFRESHES, Options, Summary, run_sync
+from oracle_sync.engine.run import MAX_REFRESHES, run_sync
 from oracle_sync.engine.source import PageRequest
 from oracle_sync.engine.store import Written
+from oracle_sync.engine.summary import Options, Summary
 from oracle_sync.errors import (
     BadAnswer,
     OnlyRejects,

@@ -10,7 +10,7 @@ import pytest
 from oracle_sync.config.collection import OPPORTUNITIES
 from oracle_sync.config.settings import Settings
 from oracle_sync.engine.proof import Outcome
-from oracle_sync.engine.run import Summary
+from oracle_sync.engine.summary import Summary
 from oracle_sync.errors import RemovalHeld, SettingError, Unavailable
 from oracle_sync.operations.verify import Verified, verify
 from oracle_sync.postgres.database import Database

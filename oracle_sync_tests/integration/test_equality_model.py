@@ -9,8 +9,8 @@ from contextlib import suppress
 import pytest
 
 from oracle_sync.engine import repair
-from oracle_sync.engine.run import Summary
 from oracle_sync.engine.source import PageRequest
+from oracle_sync.engine.summary import Summary
 from oracle_sync.errors import RowsMoved
 from oracle_sync_tests.support.dated import DatedSource
 from oracle_sync_tests.support.harness import rows, run, state, table

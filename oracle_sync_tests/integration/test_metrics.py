@@ -25,7 +25,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from oracle_sync.config.collection import OPPORTUNITIES
 from oracle_sync.config.settings import DEFAULT_SYNC_NAME, SETTINGS
 from oracle_sync.engine.rows import Batch
-from oracle_sync.engine.run import Summary
+from oracle_sync.engine.summary import Summary
 from oracle_sync.operations import metrics
 from oracle_sync.operations.metrics import Exporter
 from oracle_sync.postgres import status

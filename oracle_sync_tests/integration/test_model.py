@@ -30,9 +30,10 @@ from hypothesis.stateful import (
 from oracle_sync.config.collection import OPPORTUNITIES
 from oracle_sync.engine import bases
 from oracle_sync.engine.rows import Batch
-from oracle_sync.engine.run import Options, Summary, run_sync
+from oracle_sync.engine.run import run_sync
 from oracle_sync.engine.source import PageRequest
 from oracle_sync.engine.store import Written
+from oracle_sync.engine.summary import Options, Summary
 from oracle_sync.errors import (
     Fenced,
     OnlyRejects,

@@ -10,9 +10,9 @@ import pytest
 
 from oracle_sync.config.collection import OPPORTUNITIES
 from oracle_sync.engine.removal import MOST_LOOKUPS
-from oracle_sync.engine.run import Summary
 from oracle_sync.engine.scope import EVERYTHING
 from oracle_sync.engine.source import Page, PageRequest
+from oracle_sync.engine.summary import Summary
 from oracle_sync.errors import RemovalHeld, RowsMoved, SettingError
 from oracle_sync.operations.moves import forget
 from oracle_sync.orchestration import checks
@@ -114,7 +114,8 @@ def test_a_new_name_beside_another_is_refused_unless_it_is_meant(database_url: s
 
 
 def run_as(url: str, source: ListSource, name: str, new_sync: bool, **options: Any) -> Summary:
-    from oracle_sync.engine.run import Options, run_sync
+    from oracle_sync.engine.run import run_sync
+    from oracle_sync.engine.summary import Options
 
     with writer(url, name, new_sync=new_sync) as store:
         return run_sync(source, store, Options(**options))

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from oracle_sync.config.settings import DEFAULT_SYNC_NAME
 from oracle_sync.engine.rows import Batch
-from oracle_sync.engine.run import Options, run_sync
+from oracle_sync.engine.run import run_sync
+from oracle_sync.engine.summary import Options
 from oracle_sync.errors import Fenced, OnlyRejects
 from oracle_sync.operations.replay import replay
 from oracle_sync.postgres.database import Database

@@ -16,7 +16,8 @@ import pytest
 
 from oracle_sync.config.collection import OPPORTUNITIES
 from oracle_sync.engine.rows import Batch, Reject
-from oracle_sync.engine.run import Options, run_sync
+from oracle_sync.engine.run import run_sync
+from oracle_sync.engine.summary import Options
 from oracle_sync.errors import (
     Fenced,
     Locked,

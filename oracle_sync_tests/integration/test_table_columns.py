@@ -242,7 +242,8 @@ def test_a_sync_whose_columns_change_writes_the_new_ones_on_the_same_connection(
         item["Value"] = key
     kinds: list[dict[str, Any]] = [{}, {"Value": "bigint"}, {"Value": "text"}]
     with writer(database_url) as store:
-        from oracle_sync.engine.run import Options, run_sync
+        from oracle_sync.engine.run import run_sync
+        from oracle_sync.engine.summary import Options
 
         for types in kinds:
             source.collection = use(store, **types).collection

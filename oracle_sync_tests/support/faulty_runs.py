@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from oracle_sync.engine.run import Summary
+from oracle_sync.engine.summary import Summary
 from oracle_sync_tests.support.faulty_pod import FaultyServer
 from oracle_sync_tests.support.harness import run, state, table
 from oracle_sync_tests.support.web import client

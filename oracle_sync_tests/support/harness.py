@@ -9,8 +9,9 @@ import psycopg2
 
 from oracle_sync.config.collection import OPPORTUNITIES, Collection
 from oracle_sync.config.columns import resolve_columns
-from oracle_sync.engine.run import Options, Report, Summary, run_sync
+from oracle_sync.engine.run import run_sync
 from oracle_sync.engine.source import Source
+from oracle_sync.engine.summary import Options, Report, Summary
 from oracle_sync.postgres.database import Database
 from oracle_sync.postgres.writer import Writer
 

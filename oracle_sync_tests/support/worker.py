@@ -10,7 +10,8 @@ import sys
 
 from oracle_sync.config.collection import OPPORTUNITIES
 from oracle_sync.config.settings import DEFAULT_SYNC_NAME, load
-from oracle_sync.engine.run import Options, run_sync
+from oracle_sync.engine.run import run_sync
+from oracle_sync.engine.summary import Options
 from oracle_sync.errors import SyncError
 from oracle_sync.oracle.client import OracleClient
 from oracle_sync.postgres.database import Database

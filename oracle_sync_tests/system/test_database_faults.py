@@ -18,7 +18,8 @@ import pytest
 
 from oracle_sync.config.collection import OPPORTUNITIES
 from oracle_sync.engine.rows import Batch
-from oracle_sync.engine.run import Options, Report, Summary, run_sync
+from oracle_sync.engine.run import run_sync
+from oracle_sync.engine.summary import Options, Report, Summary
 from oracle_sync.errors import StoreError, StoreRefused, StoreUnavailable, SyncError
 from oracle_sync.postgres import connection
 from oracle_sync.postgres.database import Database

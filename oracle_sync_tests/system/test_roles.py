@@ -15,7 +15,8 @@ import psycopg2
 import pytest
 
 from oracle_sync.config.collection import OPPORTUNITIES
-from oracle_sync.engine.run import Options, run_sync
+from oracle_sync.engine.run import run_sync
+from oracle_sync.engine.summary import Options
 from oracle_sync.errors import StoreRefused
 from oracle_sync.operations.export import export
 from oracle_sync.operations.replay import replay
