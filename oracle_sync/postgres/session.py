@@ -199,10 +199,11 @@ class Session:
         deadline, reported = time.monotonic() + wait, ""
         with errors("taking the lock"):
             while not self.one(connection, query("try_lock"))["got"]:
-                who = lock_holder(connection, self.sync_name) or "another session"
+                who = lock_holder(connection, self.sync_name)
                 if time.monotonic() >= deadline:
-                    raise Locked(f"{self.sync_name} is being synced by {who}.")
-                if who != reported:
+                    raise Locked(f"{self.sync_name} is being synced by {who or 'another session'}.")
+                # Without one, the lock was given back between the two questions.
+                if who and who != reported:
                     on_wait(who)
                     reported = who
                 time.sleep(min(0.2, max(0.0, deadline - time.monotonic())))
