@@ -107,7 +107,7 @@ def _failed_looks(content: Mapping[str, Any]) -> FailedLooks:
 
 
 def _in_utc(moment: dt.datetime | None) -> str | None:
-    return moment and moment.astimezone(dt.UTC).isoformat(timespec="seconds")
+    return moment.astimezone(dt.UTC).isoformat(timespec="seconds") if moment else None
 
 
 def _text(content: Mapping[str, Any], failed: FailedLooks) -> str:
