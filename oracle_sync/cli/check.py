@@ -20,6 +20,7 @@ WIDTH = 10
 def check(sync_name: str | None) -> None:
     """Try settings, network, sign-in, finder, fields, order and database, one by one."""
     from oracle_sync.operations.check import preflight
+    from oracle_sync.operations.undeclared import left_behind
 
     syncs = declared() if sync_name is None else [find(sync_name)]
     mistakes = (*warnings(os.environ), *(text for sync in syncs for text in sync.warnings))
@@ -34,6 +35,8 @@ def check(sync_name: str | None) -> None:
             if step.advice and not step.passed:
                 click.echo(f"      {'':<{WIDTH}}  -> {step.advice}")
             failed += step.passed is False
+    for warning in left_behind(syncs) if sync_name is None else ():
+        click.echo(f"{MARKS[None]}  {'syncs':<{WIDTH}}  {warning}")
     if failed:
         click.echo(f"Failed: {failed} of the checks above.", err=True)
         click.echo(

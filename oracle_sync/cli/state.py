@@ -37,8 +37,13 @@ INTERNAL = {
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def status(sync_name: str | None, as_json: bool) -> None:
     """Show offset, totals and rows; of each declared sync, if none is named."""
-    names = [sync_name] if sync_name is not None else [sync.name for sync in declared()]
+    from oracle_sync.operations.undeclared import left_behind
+
+    syncs = declared() if sync_name is None else []
+    names = [sync.name for sync in syncs] if sync_name is None else [sync_name]
     answers = [_answer(name) for name in names]
+    for warning in left_behind(syncs) if syncs else ():
+        click.echo(f"Warning: {warning}", err=True)
     if as_json:
         shown = [_json(name, answer) for name, answer in zip(names, answers, strict=True)]
         click.echo(json.dumps(shown if len(shown) > 1 else shown[0], default=str))

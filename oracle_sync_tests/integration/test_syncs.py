@@ -22,7 +22,8 @@ from oracle_sync.errors import SettingError
 from oracle_sync.orchestration.resources import DbResource, OracleResource
 from oracle_sync.postgres.database import Database
 from oracle_sync.sandbox import Pod, SandboxServer
-from oracle_sync_tests.support.harness import rows
+from oracle_sync_tests.support.harness import rows, run
+from oracle_sync_tests.support.source import ListSource
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 Declare = Callable[[str], Path]
@@ -500,3 +501,24 @@ def test_threads_that_make_the_tables_of_several_syncs_at_once_make_all_of_each(
     count = "SELECT count(*) FROM pg_tables WHERE schemaname = %s"
     found = {name: rows(empty_database_url, count, name)[0][0] for name in names}
     assert found == dict.fromkeys(names, 8)
+
+
+def test_rows_of_a_sync_that_is_no_longer_declared_are_said_by_status_and_check(
+    declare: Declare, monkeypatch: pytest.MonkeyPatch, database_url: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    run(database_url, ListSource(3), "oracle_opportunities")
+    runner = CliRunner()
+    said = (
+        "minimal_opportunities holds rows of the sync oracle_opportunities, which is not declared"
+    )
+
+    assert said not in runner.invoke(cli, ["status"]).output
+    declare("[syncs.emea]\n")
+    for command in ("status", "check"):
+        output = runner.invoke(cli, [command]).output
+        assert said in output
+        assert "[syncs.oracle_opportunities]" in output
+    json.loads(runner.invoke(cli, ["status", "--json"]).stdout)
+    declare("[syncs.oracle_opportunities]\n[syncs.emea]\n")
+    assert said not in runner.invoke(cli, ["status"]).output
