@@ -28,10 +28,10 @@ def build_sensor(interval: int, *, running: bool, sync: Sync = PLAIN) -> dg.Sens
             dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED
         ),
         description=(
-            "Looks every few seconds, with one small request, whether Oracle has rows of "
-            f"{sync.collection.path} for {sync.table_name} after the stored offset, and asks for a "
-            "run if so. The cursor shows sync_state; change its "
-            "offset, or set it to a bare number, to move the sync there."
+            "Looks every few seconds, with two small requests, whether Oracle has new or changed "
+            f"rows of {sync.collection.path} for {sync.table_name}, and asks for a run if so. The "
+            "cursor shows sync_state; change its offset, or set it to a bare number, to move the "
+            "sync there."
         ),
     )
     def new_rows(
