@@ -326,7 +326,8 @@ def prepared(source_rows: int) -> Iterator[Stack]:
                         process.terminate()
                 for process in reversed(stack.processes.values()):
                     stop(process, 15)
-                left = left_behind(mark)
+                # Those that end by themselves, a moment after their parents, are not left behind.
+                _, left = psutil.wait_procs(left_behind(mark), timeout=60)
                 for one in left:
                     one.kill()
                 psutil.wait_procs(left, timeout=60)
