@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from oracle_sync.config.collection import Collection
 from oracle_sync.config.columns import needs_description, read_fields, resolve_columns
+from oracle_sync.config.description import Description
 from oracle_sync.config.settings import MAX_BATCH_SIZE, OracleSettings, Settings
 from oracle_sync.config.syncs import Sync
 from oracle_sync.engine.bases import base_at
@@ -15,8 +16,8 @@ from oracle_sync.engine.items import read_items
 from oracle_sync.engine.rows import Rows
 from oracle_sync.engine.source import Page, PageRequest
 from oracle_sync.errors import NothingSynced, RequestRefused, SourceError, SyncError
+from oracle_sync.operations.columns import fields_refused, refused_fields
 from oracle_sync.operations.equality_probes import equality_steps
-from oracle_sync.operations.refused_fields import named_refusal
 from oracle_sync.operations.steps import Step, failed
 from oracle_sync.oracle.client import OracleClient
 from oracle_sync.postgres import dagster_tables, embedded
@@ -99,12 +100,21 @@ def _ask(name: str, settings: OracleSettings, collection: Collection) -> None:
     Raises:
         SyncError: if the pod gives none.
     """
+    client = OracleClient(settings, collection)
     try:
-        OracleClient(settings, collection).fetch(PageRequest(0, 1))
+        client.fetch(PageRequest(0, 1))
     except RequestRefused as error:
-        if name != "fields" or error.status != 400:
+        refused = refused_fields(client) if name == "fields" and error.status == 400 else []
+        if not refused:
             raise
-        raise named_refusal(settings, collection, error) from None
+        raise fields_refused(refused, collection.path, _description(client)) from None
+
+
+def _description(client: OracleClient) -> Description | None:
+    try:
+        return client.describe(client.collection.path)
+    except SourceError:
+        return None
 
 
 def _pages(client: OracleClient, settings: OracleSettings, *, by_key: bool) -> Iterator[Step]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 
 from oracle_sync.config.collection import Collection
 from oracle_sync.config.columns import needs_description, read_fields, resolve_columns
+from oracle_sync.config.description import Description
+from oracle_sync.config.names import nearest
 from oracle_sync.config.settings import OracleSettings
 from oracle_sync.config.syncs import Sync
 from oracle_sync.engine.summary import Summary
@@ -132,7 +134,7 @@ def without_refused(sync: Sync, database: Database, client: OracleClient) -> Col
     kept = database.description(path)
     database.keep_missing(path, [*(kept.missing if kept else ()), *refused])
     if not client.settings.skips_missing:
-        raise fields_refused(refused, path)
+        raise fields_refused(refused, path, kept.description if kept else None)
     return stored_columns(sync, client.settings, database)
 
 
@@ -212,13 +214,28 @@ def refused_fields(client: OracleClient) -> list[str]:
     return list(_search(client, attributes))
 
 
-def fields_refused(attributes: Sequence[str], path: str) -> SettingError:
-    """Return the error for attributes of a collection that the pod refuses."""
+def fields_refused(
+    attributes: Sequence[str], path: str, description: Description | None
+) -> SettingError:
+    """Return the error for attributes of a collection that the pod refuses.
+
+    Args:
+        attributes: their names.
+        path: of the collection.
+        description: to name the nearest that the pod has; None where it describes nothing.
+    """
+    known = [one.name for one in description.attributes] if description else []
+    # What a description lists that was kept before is gone, and not mistyped.
+    hints = [
+        (name, "" if name in known else nearest(name, known).strip("; .")) for name in attributes
+    ]
+    names = _some(f"{name} ({hint})" if hint else name for name, hint in hints)
     return SettingError(
-        f"Oracle refuses {_some(attributes)} of {path}: the pod has no such attribute, or does "
-        "not show it to this user.",
-        "Correct ORACLE_FIELDS; or set ORACLE_SYNC_MISSING_FIELDS=skip to go on without: "
-        "their columns, if there are any, keep the values that they have.",
+        f"Oracle refuses {names} of {path}: the pod has no such attribute, or does not show it to "
+        "this user.",
+        f"Correct ORACLE_FIELDS (oracle-sync describe {path} lists the attributes); or set "
+        "ORACLE_SYNC_MISSING_FIELDS=skip to go on without: their columns, if there are any, keep "
+        "the values that they have.",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -12,16 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oracle_sync.cli.main import cli
-from oracle_sync.config.collection import OPPORTUNITIES
+from oracle_sync.config.collection import OPPORTUNITIES, Column
 from oracle_sync.config.settings import OracleSettings
-from oracle_sync.errors import RequestRefused
-from oracle_sync.operations.refused_fields import named_refusal
+from oracle_sync.operations.columns import refused_fields
+from oracle_sync.oracle.client import OracleClient
 from oracle_sync.sandbox import Pod, SandboxServer
 
 pytestmark = pytest.mark.usefixtures("no_settings")
 
 KNOWN = ("OptyNumber", "Name", "Revenue", "StatusCode", "WinProb")
-REFUSED = RequestRefused("refused as a whole", status=400)
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +55,7 @@ def test_the_bad_ones_of_many_fields_are_named_with_the_nearest(
     said = check({**environment, "ORACLE_FIELDS": fields}, status=1)
 
     [line] = [line for line in said.splitlines() if line.startswith("FAIL  fields")]
-    assert "the pod refuses Reveneu (did you mean Revenue?), Nothing_like_it_c" in line
-    assert "it accepts the other fields" in line
+    assert "Oracle refuses Reveneu (did you mean Revenue?), Nothing_like_it_c" in line
     assert "oracle-sync describe opportunities" in said
 
 
@@ -70,7 +69,7 @@ def test_each_sync_is_tried_with_its_own_fields(
     plain, _, crm = check(environment, status=1).partition("crm:\n")
 
     assert "ok    fields" in plain
-    assert "the pod refuses Ctiy (did you mean City?)" in crm
+    assert "Oracle refuses Ctiy (did you mean City?)" in crm
 
 
 @settings(max_examples=15)
@@ -84,18 +83,19 @@ def test_exactly_the_refused_fields_are_named(
 ) -> None:
     names = [*good, *bad]
     random.shuffle(names)
+    columns = tuple(Column(name, name) for name in names)
+    client = OracleClient(settings_of(server), replace(OPPORTUNITIES, columns=columns))
+
+    assert set(refused_fields(client)) == bad
+
+
+def test_no_field_is_blamed_for_what_is_refused_without_any(server: SandboxServer) -> None:
+    wrong = replace(settings_of(server), query="Nope=1")
+    columns = (Column("OptyNumber", "opty_number"), Column("A1", "a1"))
+
+    assert refused_fields(OracleClient(wrong, replace(OPPORTUNITIES, columns=columns))) == []
+
+
+def settings_of(server: SandboxServer) -> OracleSettings:
     user, password = server.auth
-    asked = OracleSettings(
-        base_url=server.url, user=user, password=password, fields=",".join(names)
-    )
-
-    words = str(named_refusal(asked, OPPORTUNITIES, REFUSED))
-
-    assert {name for name in names if name in words.partition("; it accepts")[0]} == bad
-
-
-def test_a_refusal_that_no_single_field_causes_stays_as_it_is(server: SandboxServer) -> None:
-    user, password = server.auth
-    asked = OracleSettings(base_url=server.url, user=user, password=password, fields="OptyNumber")
-
-    assert named_refusal(asked, OPPORTUNITIES, REFUSED) is REFUSED
+    return OracleSettings(base_url=server.url, user=user, password=password)

@@ -197,7 +197,10 @@ def test_a_mistyped_field_is_named_before_a_column_is_made(
     unsynced.server.pod.configure(refuse_describe=0 if describes else 404)
     ask_for(unsynced, f"{FIELDS},Name,Revenu,StatusCode,WinProbability")
     said = why(unsynced)
-    assert "Oracle refuses Revenu, WinProbability of opportunities" in said
+    names = "Revenu, WinProbability"
+    if describes:
+        names = "Revenu (did you mean Revenue?), WinProbability (did you mean WinProb?)"
+    assert f"Oracle refuses {names} of opportunities" in said
     assert "ORACLE_SYNC_MISSING_FIELDS=skip" in said
     assert not {"revenu", "win_probability", "name"} & set(column_types(unsynced))
 
