@@ -22,8 +22,9 @@ WIDEST = 60
 @click.command()
 @click.argument("collection", required=False)
 @click.option("--sync-name", help="The sync whose pod is asked, where several have different ones.")
+@click.option("--refresh", is_flag=True, help="Ask the pod again, and keep what it says.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-def describe(collection: str | None, sync_name: str | None, as_json: bool) -> None:
+def describe(collection: str | None, sync_name: str | None, refresh: bool, as_json: bool) -> None:
     """List the pod's collections, or the attributes of one: type, custom, queryable, synced."""
     from oracle_sync.operations.describe import describe_collection, list_collections, pod_of
 
@@ -36,7 +37,7 @@ def describe(collection: str | None, sync_name: str | None, as_json: bool) -> No
         else:
             _show(("collection", "title", "synced by"), [_offer_cells(one) for one in offers])
         return
-    sheet = describe_collection(collection, sync, syncs)
+    sheet = describe_collection(collection, sync, syncs, refresh=refresh)
     if as_json:
         click.echo(json.dumps(sheet.as_data()))
         return
@@ -49,7 +50,10 @@ def _heading(sheet: Sheet) -> str:
     custom = sum(field.custom for field in sheet.attributes)
     keys = [field.name for field in sheet.attributes if field.key]
     key = f"; the key is {clean(keys[0])}" if keys else ""
-    return f"{sheet.path} of {sheet.pod}: {len(sheet.attributes)} attributes, {custom} custom{key}."
+    return (
+        f"{sheet.path} of {sheet.pod}, described {sheet.described_at} UTC: "
+        f"{len(sheet.attributes)} attributes, {custom} custom{key}."
+    )
 
 
 def _offer_cells(offer: Offer) -> Sequence[str]:

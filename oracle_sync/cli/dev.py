@@ -16,6 +16,7 @@ import requests
 
 from oracle_sync.config.environment import demand_agreement
 from oracle_sync.config.settings import load
+from oracle_sync.config.syncs import declared
 from oracle_sync.errors import SettingError, shorten
 from oracle_sync.operations.address import demand_free, shown
 from oracle_sync.orchestration.instance import dagster_home, dagster_url
@@ -61,14 +62,15 @@ def serve_ui(host: str, port: int, say: Callable[[str], object]) -> int:
     command = [sys.executable, "-W", "ignore:Function `dev_command` is superseded"]
     command += ["-m", "dagster", "dev", "-w", str(workspace)]
     command += ["--host", host, "--port", str(port), "--log-level", "error"]
-    url = shown(host, port)
+    url, first = shown(host, port), declared()[0]
+    asset = "/".join(first.path(first.collection.table))
     say(f"Starting the Dagster UI on {url} (Ctrl-C stops it) ...")
     # Set before the start: where SIGINT is ignored, as in a shell's background, Dagster would
     # inherit that, and never hear that it should stop.
     previous = {number: signal.signal(number, _interrupt) for number in _STOPS}
     process = subprocess.Popen(command, env=environment, start_new_session=_POSIX)
     stopping = threading.Event()
-    threading.Thread(target=_announce, args=(url, say, stopping), daemon=True).start()
+    threading.Thread(target=_announce, args=(url, asset, say, stopping), daemon=True).start()
     try:
         process.wait()
         say(
@@ -90,12 +92,14 @@ def _interrupt(_signal: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _announce(url: str, say: Callable[[str], object], stopping: threading.Event) -> None:
+def _announce(
+    url: str, asset: str, say: Callable[[str], object], stopping: threading.Event
+) -> None:
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and not stopping.wait(0.3):
         with contextlib.suppress(OSError):  # as every failed request is one
             requests.get(f"{url}/server_info", timeout=2).raise_for_status()
-            say(f"Ready: {url}/assets/minimal_opportunities")
+            say(f"Ready: {url}/assets/{asset}")
             return
 
 

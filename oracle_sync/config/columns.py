@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from oracle_sync.config.collection import Collection, Column, snake_case
 from oracle_sync.config.description import Attribute, Description
+from oracle_sync.config.names import nearest
 from oracle_sync.errors import SettingError
 
 OURS = (
@@ -92,7 +93,7 @@ def resolve_columns(
 
     Raises:
         SettingError: if a star is asked for and there is no description, if two attributes would
-            share a column, or if a type is not one of TYPES.
+            share a column, if a type is not one of TYPES, or if it is that of no attribute.
     """
     types = dict(types or {})
     for attribute, type_name in types.items():
@@ -101,12 +102,19 @@ def resolve_columns(
                 f"The type of {attribute} is {type_name[:40]!r}, which a column cannot have here.",
                 f"Choose one of {', '.join(TYPES)}.",
             )
+    names = [collection.key.attribute, *_expand(collection, fields, description)]
+    for attribute in types.keys() - set(names):
+        raise SettingError(
+            f"A type is given for {attribute}, which is not among the fields of {collection.path}"
+            f"{nearest(attribute, names)}",
+            "Correct it in types, or add it to the fields.",
+        )
     declared = {column.attribute: column for column in collection.columns}
     columns = tuple(
         replace(declared[name], type=types.get(name, declared[name].type))
         if name in declared
         else _column(name, description.attribute(name) if description else None, types.get(name))
-        for name in _expand(collection, fields, description)
+        for name in names
         if name != collection.key.attribute
     )
     _demand_distinct(collection.key, columns)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,6 +15,7 @@ from oracle_sync.config.syncs import Sync
 from oracle_sync.errors import NothingSynced, RequestRefused, SettingError, shorten
 from oracle_sync.oracle.client import OracleClient
 from oracle_sync.postgres.database import database_of
+from oracle_sync.postgres.descriptions import Kept
 
 
 @dataclass(frozen=True)
@@ -50,11 +53,12 @@ class Field:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A collection with its attributes."""
+    """A collection with its attributes, as the pod described them at `described_at`, in UTC."""
 
     path: str
     title: str
     pod: str
+    described_at: str
     attributes: tuple[Field, ...]
 
     def as_data(self) -> dict[str, Any]:
@@ -79,18 +83,29 @@ def list_collections(sync: Sync, syncs: Sequence[Sync]) -> list[Offer]:
     ]
 
 
-def describe_collection(path: str, sync: Sync, syncs: Sequence[Sync]) -> Sheet:
+def describe_collection(
+    path: str, sync: Sync, syncs: Sequence[Sync], *, refresh: bool = False
+) -> Sheet:
     """Return the attributes of a collection of a sync's pod.
+
+    A description that a run has kept is shown again, unless a new one is asked for.
 
     Args:
         path: of the collection.
         sync: whose pod is asked.
         syncs: those that may read from it.
+        refresh: ask the pod in any case, and keep what it says for the next run.
 
     Raises:
         SourceError, SettingError: if it can't be asked, or has no such collection.
     """
-    description = _description(path, sync)
+    kept = None if refresh else _kept(path, sync)
+    if kept and kept.description:
+        description, described_at = kept.description, kept.described_at
+    else:
+        description, described_at = _asked(path, sync), dt.datetime.now(dt.UTC)
+    if refresh:
+        _keep(path, sync, description)
     readers = [one for one in _of_the_pod(sync, syncs) if one.collection.path == path]
     uses: dict[str, list[Use]] = {}
     for reader in readers:
@@ -100,6 +115,7 @@ def describe_collection(path: str, sync: Sync, syncs: Sequence[Sync]) -> Sheet:
         path,
         description.title,
         sync.settings().oracle.base_url,
+        f"{described_at.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S}",
         tuple(_field(one, description, uses) for one in description.attributes),
     )
 
@@ -126,7 +142,20 @@ def _client(sync: Sync) -> OracleClient:
     return OracleClient(sync.settings().oracle, sync.collection)
 
 
-def _description(path: str, sync: Sync) -> Description:
+def _kept(path: str, sync: Sync) -> Kept | None:
+    try:
+        return database_of(sync, create=False).description(path)
+    except NothingSynced:
+        return None
+
+
+def _keep(path: str, sync: Sync, description: Description) -> None:
+    # Where nothing has been synced, the first run asks by itself.
+    with suppress(NothingSynced):
+        database_of(sync, create=False).keep_description(path, description)
+
+
+def _asked(path: str, sync: Sync) -> Description:
     client = _client(sync)
     try:
         return client.describe(path)

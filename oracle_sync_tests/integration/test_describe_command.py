@@ -140,4 +140,20 @@ def test_words_of_the_pod_stay_on_their_line(command: Command, server: SandboxSe
         len(text.splitlines())
         == len(json.loads(command("describe", "activities", "--json").stdout)["attributes"]) + 2
     )
-    assert text.startswith(f"activities of {server.url}: ")
+    assert text.startswith(f"activities of {server.url}, described ")
+
+
+def test_what_a_run_has_kept_is_shown_until_the_pod_is_asked_again(
+    command: Command, server: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def names(*words: str) -> set[str]:
+        sheet = json.loads(command("describe", "opportunities", "--json", *words).stdout)
+        return {one["name"] for one in sheet["attributes"]}
+
+    monkeypatch.setenv("ORACLE_FIELDS", "OptyNumber,Name")
+    command("sync", "499")
+    server.pod.columns.add("Fresh_c", "string")
+
+    assert "Fresh_c" not in names()
+    assert "Fresh_c" in names("--refresh")
+    assert "Fresh_c" in names()

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 
+FIELDS = "OptyId,OptyNumber,Name,Revenue,StatusCode,TargetPartyId,LastUpdateDate,*_c"
+
+
 @pytest.fixture(scope="module")
 def module_database_url(postgres_url: str) -> Iterator[str]:
     """Create an empty database for all tests of a module."""
@@ -34,7 +37,7 @@ def dev(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> I
     mark = uuid.uuid4().hex
     with SandboxServer(Pod(rows=1480, password=f"hidden-{mark}")) as server:
         folder = tmp_path_factory.mktemp("dev")
-        settings = settings_for(server)
+        settings = settings_for(server, ORACLE_FIELDS=FIELDS)
         with running(folder, server.pod, module_database_url, settings, mark) as server_process:
             yield server_process
 

@@ -413,3 +413,7 @@ def test_the_demo_syncs_whatever_the_user_has_set(tmp_path: Path) -> None:
     )
     assert ended.returncode == 0, ended.stderr
     assert "Total Synced: 2000" in ended.stdout
+    assert "Starting sync of accounts" in ended.stdout
+    # The tables answer what an analyst asks: an amount of last month, and a join.
+    assert re.search(r"deals: [1-9]\d*   revenue: \d+\.\d\d\n", ended.stdout)
+    assert len(re.findall(r"   account: .+   country: ", ended.stdout)) == 3

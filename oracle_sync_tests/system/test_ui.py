@@ -59,6 +59,20 @@ def test_a_run_started_from_the_launchpad_fills_the_table_and_shows_its_figures(
     picture(page, "asset")
 
 
+def test_the_columns_of_the_table_are_shown_with_their_types(dev: Dev, page: Page) -> None:
+    dev.sync()
+    page.goto(f"{dev.url}/assets/{ASSET}")
+
+    types = {"revenue": "numeric", "last_update_date": "timestamptz", "tags_c": "jsonb"}
+    for name, type_name in types.items():
+        row = page.locator("tr", has_text=name).first
+        row.wait_for()
+        assert type_name in row.inner_text()
+    page.mouse.move(640, 700)
+    page.mouse.wheel(0, 480)  # down to the table
+    picture(page, "columns")
+
+
 def test_the_lineage_leads_from_oracle_to_the_table(dev: Dev, page: Page) -> None:
     page.goto(f"{dev.url}/asset-groups")
 

@@ -132,3 +132,11 @@ def test_the_script_s_two_fields_need_no_description() -> None:
 
 def test_a_description_survives_as_json() -> None:
     assert Description.from_data(json.loads(json.dumps(DESCRIPTION.as_data()))) == DESCRIPTION
+
+
+def test_a_type_for_an_attribute_that_is_not_read_is_refused() -> None:
+    with pytest.raises(SettingError) as refused:
+        resolve_columns(OPPORTUNITIES, ("Revenue",), None, {"Revenu": "numeric"})
+    assert "did you mean Revenue?" in refused.value.sentence()
+
+    resolve_columns(OPPORTUNITIES, ("Revenue",), None, {"OptyId": "text", "Revenue": "numeric"})
